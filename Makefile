@@ -1,0 +1,75 @@
+# What people type. Each target is one call of a playbook or of the command `claudescale`.
+CLAUDESCALE_PROFILE ?= claudescale
+PYTHON ?= python3
+PROFILE ?= steady
+RATE ?=
+DURATION ?=
+PART ?=
+ARGS ?=
+
+bin := .venv/bin
+kit := tests/kit/run --profile $(CLAUDESCALE_PROFILE) --
+play = $(kit) $(bin)/ansible-playbook -e claudescale_profile=$(CLAUDESCALE_PROFILE) $(ARGS)
+command = $(kit) $(bin)/claudescale --context $(CLAUDESCALE_PROFILE)
+
+.DEFAULT_GOAL := help
+.PHONY: help environment up stop down status watch load forward forward-stop forward-status verify-prometheus verify-grafana \
+	lint test test-all kit-status kit-clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+environment:
+	@$(PYTHON) tools/bootstrap.py
+
+up: environment ## bring up the cluster and the whole stack; again: change nothing
+	@$(play) playbooks/site.yml
+	@$(command) status
+
+stop: environment ## stop the forwards and the cluster; data is kept
+	@$(command) forward stop
+	@$(play) playbooks/stop.yml
+
+down: environment ## remove the cluster, its context and everything that came with it
+	@$(command) forward stop
+	@$(play) playbooks/down.yml
+	@tests/kit/run --down-if-last
+
+status: environment ## nodes, pods, services, autoscaler and forwards in one table
+	@$(command) status
+
+watch: environment ## load, CPU, wanted and ready replicas, live
+	@$(command) watch
+
+load: environment ## send load: PROFILE=steady|ramp|spike|stress-until-scale [RATE=per second] [DURATION=seconds]
+	@$(command) load $(PROFILE) $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION))
+
+forward: environment ## prometheus 9090, grafana 3000, demo-app 8080 on 127.0.0.1
+	@$(command) forward start
+
+forward-stop: environment ## end the forwards
+	@$(command) forward stop
+
+forward-status: environment ## which forwards run
+	@$(command) forward status
+
+verify-prometheus: environment ## run every query of docs/PROMETHEUS_QUERIES.md
+	@$(command) verify-prometheus
+
+verify-grafana: environment ## check Grafana's login, datasource and dashboards
+	@$(command) verify-grafana
+
+lint: environment ## every linter
+	@tools/lint.sh
+
+test: environment ## lint, unit tests and the real cluster, in short form
+	@$(bin)/python tests/run.py
+
+test-all: environment ## everything; PART=... for one part
+	@$(bin)/python tests/run.py --all $(if $(PART),--part $(PART))
+
+kit-status: ## what the kit has built and whether its daemon runs
+	@tests/kit/run --status
+
+kit-clean: ## delete the kit's cache
+	@tests/kit/run --clean

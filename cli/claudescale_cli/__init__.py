@@ -1,0 +1,1 @@
+"""The command `claudescale`: a thin door to the engine."""

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Every linter of the project, each with its time; names of parts may be given: tools/lint.sh ruff mypy
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+root=$PWD
+export PATH="$root/.venv/bin:$PATH"
+collection=collections/ansible_collections/claudescale/core
+failed=()
+
+ruff_part() { ruff check --quiet . && ruff format --quiet --check .; }
+mypy_part() { mypy --no-error-summary "$collection/plugins/module_utils" cli/claudescale_cli "$collection/images" && mypy --no-error-summary tests/kit tools; }
+yamllint_part() { yamllint --strict .; }
+shellcheck_part() {
+  git ls-files -co --exclude-standard -z | xargs -0 grep -lIE '^#!.*\b(ba)?sh\b' | xargs --no-run-if-empty shellcheck --external-sources
+}
+ansible_lint_part() { ansible-lint --quiet --offline; }
+changelog_part() { (cd "$collection" && antsibull-changelog lint); }
+
+# ansible-test fetches pip for its own environments from the web; ensurepip brings the same without it.
+sanity_part() {
+  local cache="$HOME/.ansible/test/cache" shim
+  shim="$cache/get_pip_24_2.py"
+  if [ ! -e "$shim" ]; then
+    mkdir -p "$cache"
+    cp tools/get_pip.py "$shim"
+  fi
+  (cd "$collection" && ansible-test sanity --color no --requirements --python "$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')")
+}
+
+for part in "${@:-ruff mypy yamllint shellcheck ansible-lint changelog sanity}"; do
+  for name in $part; do
+    started=$(date +%s)
+    if output=$("${name//-/_}_part" 2>&1); then
+      printf 'lint %-14s ok      %4d s\n' "$name" "$(($(date +%s) - started))"
+    else
+      printf '%s\nlint %-14s FAILED  %4d s\n' "$output" "$name" "$(($(date +%s) - started))"
+      failed+=("$name")
+    fi
+  done
+done
+if [ ${#failed[@]} -gt 0 ]; then
+  printf 'lint failed: %s\n' "${failed[*]}" >&2
+  exit 1
+fi

@@ -5,6 +5,7 @@ PROFILE ?= steady
 RATE ?=
 DURATION ?=
 PART ?=
+PLAYBOOK ?= site
 ARGS ?=
 
 bin := .venv/bin
@@ -13,7 +14,7 @@ play = $(kit) $(bin)/ansible-playbook -e claudescale_profile=$(CLAUDESCALE_PROFI
 command = $(kit) $(bin)/claudescale --context $(CLAUDESCALE_PROFILE)
 
 .DEFAULT_GOAL := help
-.PHONY: help environment up stop down status watch load forward forward-stop forward-status verify-prometheus verify-grafana \
+.PHONY: help environment play up stop down status watch load forward forward-stop forward-status verify-prometheus verify-grafana \
 	lint test test-all kit-status kit-clean
 
 help: ## this list
@@ -58,6 +59,9 @@ verify-prometheus: environment ## run every query of docs/PROMETHEUS_QUERIES.md
 
 verify-grafana: environment ## check Grafana's login, datasource and dashboards
 	@$(command) verify-grafana
+
+play: environment ## any playbook: PLAYBOOK=site ARGS='--check --diff'
+	@$(play) playbooks/$(PLAYBOOK).yml
 
 lint: environment ## every linter
 	@tools/lint.sh

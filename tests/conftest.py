@@ -1,123 +1,14 @@
-"""What the tests share: the real cluster (profile claudescale-test), brought up once by `make up` itself."""
+"""The real cluster of the tests (profile claudescale-test), brought up once by `make up` itself."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-PROFILE = "claudescale-test"
-RECAP = re.compile(r"^localhost\s*: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
-TASK = re.compile(r"^TASK \[(.+?)\] \*+$", re.MULTILINE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Made:
-    """What a command of the project answered; text is standard output and error as they came."""
-
-    code: int
-    text: str
-    seconds: float
-
-    @property
-    def changed(self) -> int:
-        """The number of changed tasks in Ansible's recap; AssertionError where there is no recap."""
-        found = RECAP.search(self.text)
-        assert found, self.text[-3000:]
-        return int(found.group(2))
-
-    def changed_tasks(self) -> list[str]:
-        """The names of the tasks that reported a change, in order."""
-        names = []
-        current = ""
-        for line in self.text.splitlines():
-            task = TASK.match(line)
-            if task:
-                current = task.group(1)
-            elif line.startswith("changed:") and (not names or names[-1] != current):
-                names.append(current)
-        return names
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """A real cluster, and how to speak to it."""
-
-    profile: str
-    kubeconfig: Path
-    namespace: str = "claudescale"
-    environment: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def context(self) -> str:
-        """The kubeconfig context, which has the profile's name."""
-        return self.profile
-
-    def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:  # noqa: A002 - subprocess' word
-        """What kubectl prints; AssertionError with its error where it fails."""
-        done = subprocess.run(
-            ["kubectl", "--context", self.context, *arguments],
-            input=input, stdin=None if input is not None else subprocess.DEVNULL,
-            capture_output=True, text=True, check=False, timeout=120, env=self.environment,
-        )  # fmt: skip
-        assert not check or done.returncode == 0, done.stderr
-        return done.stdout if done.returncode == 0 else done.stdout + done.stderr
-
-    def get(self, *arguments: str) -> Any:
-        """`kubectl get ... -o json`, parsed."""
-        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
-
-    def make(self, target: str, *variables: str, timeout: float = 1200) -> Made:
-        """`make TARGET`, for this cluster's profile, shown as it runs."""
-        return run(
-            ["make", "--no-print-directory", target, f"CLAUDESCALE_PROFILE={self.profile}", *variables],
-            self.environment,
-            timeout,
-        )
-
-    def site(self, *arguments: str, timeout: float = 900) -> Made:
-        """The playbook that `make up` plays, with more arguments."""
-        return self.make("play", "PLAYBOOK=site", f"ARGS={' '.join(arguments)}", timeout=timeout)
-
-
-def run(command: list[str], environment: dict[str, str], timeout: float) -> Made:
-    """Run a command of the project without terminal and standard input, showing what it prints."""
-    print(f"\n$ {' '.join(command)}", flush=True)
-    started = time.monotonic()
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            sys.stdout.write(line)
-            sys.stdout.flush()
-            lines.append(line)
-            if time.monotonic() - started > timeout:
-                process.terminate()
-        code = process.wait()
-    return Made(code=code, text="".join(lines), seconds=time.monotonic() - started)
-
-
-def environment_for(kubeconfig: Path) -> dict[str, str]:
-    """This process's environment with a kubeconfig of its own, so that no test touches a person's."""
-    return {**os.environ, "KUBECONFIG": str(kubeconfig), "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"}
+from tests.support import PROFILE, Cluster, Made, environment_for, other_cluster_objects
 
 
 @pytest.fixture(scope="session")
@@ -127,29 +18,6 @@ def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(kept) if kept else tmp_path_factory.mktemp("kube")
     folder.mkdir(parents=True, exist_ok=True)
     return folder / "config"
-
-
-def other_cluster_objects() -> dict[str, Any] | None:
-    """What people have in context `claudescale`, without what moves by itself; None where it does not run."""
-    done = subprocess.run(
-        ["kubectl", "--context", "claudescale", "--request-timeout=5s", "get", "--all-namespaces", "-o", "json",
-         "deployments,hpa,services,configmaps,secrets,serviceaccounts,roles,rolebindings,pvc,pdb,statefulsets,daemonsets"],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    if done.returncode != 0:
-        return None
-    found = {}
-    for item in json.loads(done.stdout)["items"]:
-        meta = item["metadata"]
-        spec = {key: value for key, value in item.get("spec", {}).items() if key != "replicas"}  # the HPA's business
-        found[f"{item['kind']}/{meta['namespace']}/{meta['name']}"] = {
-            "uid": meta["uid"],
-            "labels": meta.get("labels"),
-            "annotations": meta.get("annotations"),
-            "spec": spec,
-            "data": item.get("data"),
-        }  # fmt: skip
-    return found
 
 
 @pytest.fixture(scope="session")
@@ -166,11 +34,12 @@ def brought_up(kubeconfig: Path, untouched: None) -> Iterator[tuple[Cluster, Mad
     """The cluster of the tests with what `make up` printed; kept where CLAUDESCALE_KEEP names a folder for it."""
     cluster = Cluster(profile=PROFILE, kubeconfig=kubeconfig, environment=environment_for(kubeconfig))
     made = cluster.make("up", timeout=2400)
+    if made.code == 0:
+        yield cluster, made
+    down = None if os.environ.get("CLAUDESCALE_KEEP") else cluster.make("down")
     if made.code != 0:
         pytest.fail(f"make up ended with {made.code}", pytrace=False)
-    yield cluster, made
-    if not os.environ.get("CLAUDESCALE_KEEP"):
-        assert cluster.make("down").code == 0
+    assert down is None or down.code == 0
 
 
 @pytest.fixture(scope="session")

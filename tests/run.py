@@ -21,7 +21,7 @@ PROFILE = "claudescale-test"
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One part of the tests: pytest arguments, and whether it needs the environment that the cluster lives in."""
+    """One part of the tests: pytest's arguments, and whether they run in the environment that the kit gives."""
 
     name: str
     arguments: tuple[str, ...]
@@ -33,11 +33,11 @@ PARTS = (
     Part(name="lint", arguments=("tests/test_lint.py",)),
     Part(name="unit", arguments=("tests", "--ignore=tests/test_lint.py", "-m", "not cluster and not long")),
     Part(name="cluster", arguments=("tests/cluster", "-m", "cluster and not long"), cluster=True),
-    Part(name="packages", arguments=("tests/doors", "-m", "long and not cluster"), short=False),
+    Part(name="packages", arguments=("tests/doors", "-m", "long and not cluster"), cluster=True, short=False),
     Part(name="module", arguments=("tests/cluster/test_minikube_module.py", "-m", "long"), cluster=True, short=False),
     Part(name="molecule", arguments=("tests/cluster/test_molecule.py", "-m", "long"), cluster=True, short=False),
     Part(name="faults", arguments=("tests/cluster/test_faults.py", "-m", "long"), cluster=True, short=False),
-    Part(name="lifecycle", arguments=("tests/cluster/test_lifecycle.py", "-m", "long"), cluster=True, short=False),
+    Part(name="lifecycle", arguments=("tests/cluster/test_lifecycle.py", "-m", "long"), short=False),
 )
 
 
@@ -55,7 +55,7 @@ def run_part(part: Part, report: Path) -> tuple[int, int, int]:
         "-o",
         "junit_family=xunit2",
     ]
-    if part.cluster:
+    if part.name not in ("lint", "unit"):
         command.append("--capture=no")  # long steps show progress
     code = subprocess.run(command, cwd=ROOT, check=False, stdin=subprocess.DEVNULL).returncode
     try:

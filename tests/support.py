@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -119,11 +120,18 @@ def environment_for(kubeconfig: Path) -> dict[str, str]:
 
 def other_cluster_objects() -> dict[str, Any] | None:
     """What people have in context `claudescale`, without what moves by itself; None where it does not run."""
+    kinds = (
+        "deployments,statefulsets,daemonsets,hpa,services,configmaps,secrets,serviceaccounts,roles,rolebindings,pvc,pdb"
+    )
+    if not shutil.which("kubectl"):
+        return None
     done = subprocess.run(
-        ["kubectl", "--context", "claudescale", "--request-timeout=5s", "get", "--all-namespaces", "-o", "json",
-         "deployments,hpa,services,configmaps,secrets,serviceaccounts,roles,rolebindings,pvc,pdb,statefulsets,daemonsets"],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        ["kubectl", "--context", "claudescale", "--request-timeout=5s", "get", kinds, "--all-namespaces", "-o", "json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
     if done.returncode != 0:
         return None
     found = {}

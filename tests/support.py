@@ -88,13 +88,13 @@ class Cluster:
         return self.make("play", "PLAYBOOK=site", f"ARGS={' '.join(arguments)}", timeout=timeout)
 
 
-def run(command: list[str], environment: dict[str, str], timeout: float) -> Made:
+def run(command: list[str], environment: dict[str, str], timeout: float, folder: Path = ROOT) -> Made:
     """Run a command of the project without terminal and standard input, showing what it prints."""
     print(f"\n$ {' '.join(command)}", flush=True)
     started = time.monotonic()
     with subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

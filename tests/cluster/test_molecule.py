@@ -1,0 +1,26 @@
+"""Molecule's sequence for every role, on the live cluster: converge, idempotence, check mode, verify."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT, Cluster, run
+
+pytestmark = [pytest.mark.cluster, pytest.mark.long]
+
+COLLECTION = ROOT / "collections/ansible_collections/claudescale/core"
+INTERNAL = {"common"}
+ROLES = sorted(path.name for path in (COLLECTION / "roles").iterdir() if path.is_dir() and path.name not in INTERNAL)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_sequence(cluster: Cluster, role: str) -> None:
+    environment = cluster.environment | {"CLAUDESCALE_PROFILE": cluster.profile}
+    molecule = str(Path(sys.executable).with_name("molecule"))
+    made = run([molecule, "test", "--scenario-name", role], environment, timeout=600, folder=COLLECTION)
+    assert made.code == 0, made.text[-3000:]
+    for action in ("converge", "idempotence", "verify"):
+        assert action in made.text

@@ -1,0 +1,8 @@
+"""The kit is a package beside its tests, in no distribution."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))

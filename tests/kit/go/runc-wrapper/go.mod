@@ -1,0 +1,3 @@
+module claudescale.io/kit/runc-wrapper
+
+go 1.26

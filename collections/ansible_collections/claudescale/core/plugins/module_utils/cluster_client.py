@@ -24,7 +24,7 @@ try:
 except ImportError as error:  # said when a client is made, so that importing this file needs nothing
     MISSING = str(error)
 
-CONNECT_SECONDS = 2.0  # a stopped node's address answers nothing: the sentence must come within 3 s
+CONNECT_SECONDS = 1.5  # a stopped node's address answers nothing: the sentence must come within 3 s
 READ_SECONDS = 10.0
 STREAM_SILENCE_SECONDS = 30.0  # more than the server-side time-out of a watch, so silence means a dead line
 WATCH_SECONDS = 20

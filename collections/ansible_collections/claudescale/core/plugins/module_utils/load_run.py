@@ -60,10 +60,10 @@ class LoadRun:
         """Create the Job; LoadRefused where another load runs or there is nothing to send it to."""
         for job in self._cluster.items(self._jobs, {"labelSelector": LABEL}):
             if (job.get("status") or {}).get("active"):
-                name = job["metadata"]["name"]
+                where = f"--context {self._cluster.context} --namespace {self._cluster.namespace}"
                 raise LoadRefused(
-                    f"a load runs already: end it where it was started, or by kubectl --context {self._cluster.context} "
-                    f"--namespace {self._cluster.namespace} delete job {name}"
+                    "a load runs already: end it where it was started, "
+                    f"or by kubectl {where} delete job {job['metadata']['name']}"
                 )
         manifest = job_manifest(self._plan, image=load_image(self._cluster), namespace=self._cluster.namespace)
         self.name = self._cluster.create(self._jobs, manifest)["metadata"]["name"]

@@ -1,0 +1,253 @@
+"""`claudescale load`: send load from inside the cluster, and see what the autoscaler makes of it.
+
+Two threads read - the Job's lines, the autoscaler's watch - and the command prints from one queue. However it ends,
+the Job is deleted.
+"""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from ansible_collections.claudescale.core.plugins.module_utils.cluster_client import ClusterClient
+from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
+from ansible_collections.claudescale.core.plugins.module_utils.load import PROFILES, LoadPlan, make_plan
+from ansible_collections.claudescale.core.plugins.module_utils.load_run import LoadRun
+from ansible_collections.claudescale.core.plugins.module_utils.overview import Scaling, scaling
+
+from claudescale_cli.common import Options
+
+AUTOSCALER = "demo-app-hpa"
+PROGRESS_EVERY = 5  # seconds between two lines of progress
+HOLD_SECONDS = 15.0  # load goes on so long after the autoscaler reached its maximum, so that the new pods get some
+BACK_SECONDS = 420.0  # HPA window 60 s, metrics 30 s and one pod per 30 s, with room
+SUMMARY_SECONDS = 8.0  # after the Job was told to end
+PROFILE_HELP = "; ".join(f"{name}: {profile.words}" for name, profile in PROFILES.items())
+
+
+class Signalled(BaseException):
+    """SIGTERM came: like KeyboardInterrupt, nothing but the outermost place may swallow it."""
+
+
+class Screen:
+    """The lines of one load, each with the seconds since it was started."""
+
+    def __init__(self, echo: Callable[[str], None]) -> None:
+        self._echo = echo
+        self._began = time.monotonic()
+        self.scaling: Scaling | None = None
+        self.full_at: float | None = None  # monotonic, when the autoscaler had its maximum
+        self.summary: dict[str, Any] | None = None
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self._echo(f"{time.strftime('%H:%M:%S')} {time.monotonic() - self._began:+6.0f} s  {text}")
+
+    def take(self, source: str, what: Any) -> None:
+        """Print what a reader found. ClaudeScaleError where a reader or the Job failed."""
+        if source == "failed":
+            raise what
+        if source == "scaling":
+            self._scaled(what)
+        elif what["kind"] == "progress":
+            if what["second"] == 1 or what["second"] % PROGRESS_EVERY == 0:
+                self.say(progress_line(what))
+        elif what["kind"] == "summary":
+            self.summary = what
+        else:
+            raise ClaudeScaleError(f"the load could not run: {what['message']}")
+
+    def _scaled(self, now: Scaling) -> None:
+        before, self.scaling = self.scaling, now
+        if before is None:
+            self.say(f"{now.name}: {now.current} pods, {now.minimum} to {now.maximum}, {_cpu(now)}")
+        elif (before.wanted, before.current) != (now.wanted, now.current):
+            self.say(
+                f"{now.name}: wants {before.wanted} -> {now.wanted}, has {before.current} -> {now.current}, {_cpu(now)}"
+            )
+        if now.current >= now.maximum and self.full_at is None:
+            self.full_at = time.monotonic()
+            if before is not None and before.current < now.current:
+                self.say(f"{now.name}: at its maximum of {now.maximum}")
+
+
+def progress_line(line: dict[str, Any]) -> str:
+    """One second of load in words."""
+    failed = f", {line['failed']} failed" if line["failed"] else ""
+    return (
+        f"{line['rate']:>4}/s wanted, {line['ok']:>4} ok{failed}, "
+        f"p50 {_ms(line['p50_ms'])}, p95 {_ms(line['p95_ms'])}, p99 {_ms(line['p99_ms'])}"
+    )
+
+
+def summary_lines(summary: dict[str, Any]) -> list[str]:
+    """The whole load in words."""
+    unsent = f" ({summary['unsent']} could not be sent)" if summary["unsent"] else ""
+    early = f", ended early of {summary['planned']} planned" if summary["interrupted"] else ""
+    counts = f"{summary['ok']} ok, {summary['failed']} failed{unsent}"
+    latencies = ", ".join(f"{name} {_ms(summary[f'{name}_ms'])}" for name in ("p50", "p95", "p99", "max"))
+    lines = [f"{summary['sent']} requests in {summary['seconds']:.0f} s{early}: {counts}", f"latency {latencies}"]
+    return [*lines, *(f"{count} x {error}" for error, count in summary["errors"].items())]
+
+
+def load(
+    context: typer.Context,
+    profile: Annotated[str, typer.Argument(help=PROFILE_HELP)] = "steady",
+    rate: Annotated[int | None, typer.Option(help="Requests per second.", show_default="the profile's")] = None,
+    duration: Annotated[int | None, typer.Option(help="Seconds.", show_default="the profile's")] = None,
+    see_back: Annotated[
+        bool | None,
+        typer.Option(
+            "--see-back/--no-see-back",
+            help="Afterwards, watch until the autoscaler is back at its minimum.",
+            show_default="with stress-until-scale",
+        ),
+    ] = None,
+) -> None:
+    """Send load to the demo app: an open arrival rate, bounded in rate and time."""
+    options: Options = context.obj
+    plan = make_plan(profile, rate=rate, seconds=duration)
+    cluster = options.cluster()
+    screen = Screen(typer.echo)
+    run = LoadRun(cluster, plan)
+    try:
+        with _sigterm_raises():
+            _send(cluster, run, plan, screen)
+            if plan.until_scaled if see_back is None else see_back:
+                _see_back(cluster, screen)
+    except (KeyboardInterrupt, Signalled) as ended:
+        typer.echo("ended: the load's Job is gone")
+        raise typer.Exit(143 if isinstance(ended, Signalled) else 130) from None
+    if screen.summary is None or not screen.summary["ok"]:
+        raise ClaudeScaleError("no request was answered: claudescale status shows whether the demo app runs")
+    if plan.until_scaled and screen.full_at is None:
+        raise ClaudeScaleError(
+            f"the autoscaler did not reach its maximum within {plan.seconds} s: ask for a higher --rate"
+        )
+
+
+def _send(cluster: ClusterClient, run: LoadRun, plan: LoadPlan, screen: Screen) -> None:
+    news: queue.Queue[tuple[str, Any]] = queue.Queue()
+    leaving = threading.Event()
+    try:
+        run.start()
+        screen.say(
+            f"{run.name}: {plan.profile}, up to {plan.peak}/s, {plan.requests} requests in {plan.seconds} s at most"
+        )
+        _read("job", run.follow, news)
+        _read("scaling", lambda: scalings(cluster, leaving), news)
+        while screen.summary is None:
+            _take(news, screen, 0.5)
+            if plan.until_scaled and screen.full_at and time.monotonic() > screen.full_at + HOLD_SECONDS:
+                break
+    finally:
+        leaving.set()
+        with _no_signals():
+            threading.Thread(target=_ask_for_the_end, args=(run, news), daemon=True).start()
+            _until(lambda: screen.summary is not None, news, screen, SUMMARY_SECONDS if run.name else 0)
+            run.stop()
+        for line in summary_lines(screen.summary) if screen.summary else []:
+            screen.say(line)
+
+
+def _ask_for_the_end(run: LoadRun, news: queue.Queue[tuple[str, Any]]) -> None:
+    try:
+        run.stop()
+    except ClaudeScaleError as error:
+        news.put(("failed", error))
+
+
+def _until(done: Callable[[], bool], news: queue.Queue[tuple[str, Any]], screen: Screen, seconds: float) -> None:
+    """Print what comes until done() or the time is over; what fails meanwhile is no news at the end."""
+    deadline = time.monotonic() + seconds
+    while not done() and time.monotonic() < deadline:
+        try:
+            _take(news, screen, 0.2)
+        except ClaudeScaleError:
+            return
+
+
+def _see_back(cluster: ClusterClient, screen: Screen) -> None:
+    news: queue.Queue[tuple[str, Any]] = queue.Queue()
+    leaving = threading.Event()
+    _read("scaling", lambda: scalings(cluster, leaving), news)
+    deadline = time.monotonic() + BACK_SECONDS
+    screen.say("watching the way back to the minimum (Ctrl-C ends it)")
+    try:
+        while screen.scaling is None or screen.scaling.current > screen.scaling.minimum:
+            _take(news, screen, 0.5)
+            if time.monotonic() > deadline:
+                raise ClaudeScaleError(f"the autoscaler is not back at its minimum {BACK_SECONDS:.0f} s after the load")
+    finally:
+        leaving.set()
+    screen.say(f"{screen.scaling.name}: back at its minimum of {screen.scaling.minimum}")
+
+
+def scalings(cluster: ClusterClient, leaving: threading.Event) -> Iterator[Scaling]:
+    """The autoscaler's numbers at each of its watch events; ClaudeScaleError where it cannot be watched any more."""
+    path = f"/apis/autoscaling/v2/namespaces/{cluster.namespace}/horizontalpodautoscalers"
+    while not leaving.is_set():
+        # Each watch begins with what is there: nothing is lost between two of them.
+        for kind, hpa in cluster.watch(path, {"fieldSelector": f"metadata.name={AUTOSCALER}"}):
+            if kind != "DELETED":
+                yield scaling(hpa)
+            if leaving.is_set():
+                return
+
+
+def _read(source: str, items: Callable[[], Iterator[Any]], news: queue.Queue[tuple[str, Any]]) -> None:
+    def work() -> None:
+        try:
+            for item in items():
+                news.put((source, item))
+        except ClaudeScaleError as error:
+            news.put(("failed", error))
+
+    threading.Thread(target=work, daemon=True).start()
+
+
+def _take(news: queue.Queue[tuple[str, Any]], screen: Screen, seconds: float) -> None:
+    try:
+        source, what = news.get(timeout=seconds)
+    except queue.Empty:
+        return
+    screen.take(source, what)
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise Signalled
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _no_signals() -> Iterator[None]:
+    """While the Job is deleted, which is bounded in time, a second Ctrl-C must not leave it running."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _cpu(now: Scaling) -> str:
+    value = "not known yet" if now.cpu_percent is None else f"{now.cpu_percent} %"
+    return f"CPU {value}" + ("" if now.cpu_target_percent is None else f" of {now.cpu_target_percent} %")
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f} ms"

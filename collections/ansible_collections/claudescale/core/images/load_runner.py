@@ -191,10 +191,11 @@ class Segment:
 
     def _read(self) -> None:
         ended = 0
-        for line in _pipe(self._encode.stdout):
-            result = json.loads(line)
-            self._tally.ended(result["code"], result["latency"] / 1e6, result["error"])
-            ended += 1
+        with _pipe(self._encode.stdout) as lines:
+            for line in lines:
+                result = json.loads(line)
+                self._tally.ended(result["code"], result["latency"] / 1e6, result["error"])
+                ended += 1
         if not self._stopped:
             self._tally.could_not_send(self._planned - ended)
 
@@ -241,7 +242,9 @@ def run(plan: Plan, leaving: threading.Event, vegeta: str, say: Any) -> dict[str
             if now >= second + 1:
                 second += 1
                 say(tally.progress(second, plan.rate_at(second - 1)))
-            running = [segment for segment in running if not segment.done()]
+            for segment in [segment for segment in running if segment.done()]:
+                segment.close()
+                running.remove(segment)
             if leaving.is_set() or (now >= plan.seconds and (not running or now >= plan.seconds + TAIL_SECONDS)):
                 break
             leaving.wait(max(0.0, min([second + 1.0] + [start for start, _, _ in starts[:1]]) - now))

@@ -34,7 +34,7 @@ class Release:
 
 
 def machine() -> str:
-    """This machine as release sites spell it: linux-amd64, darwin-arm64 ..."""
+    """Name this machine as release sites spell it: linux-amd64, darwin-arm64 ..."""
     names = {"x86_64": "amd64", "aarch64": "arm64"}
     found = platform.machine().lower()
     return f"{sys.platform}-{names.get(found, found)}"
@@ -92,7 +92,9 @@ def _checksum_beside(release: Release, timeout: float) -> str:
         text = answer.read(LARGEST_CHECKSUM_FILE).decode("ascii", "replace").split()
     if not text or not SHA256.fullmatch(text[0].lower()):
         raise Fault(
-            "ChecksumMissing", f"{url} holds no SHA-256 checksum", "check the address, or give the checksum as an option"
+            "ChecksumMissing",
+            f"{url} holds no SHA-256 checksum",
+            "check the address, or give the checksum as an option",
         )
     return text[0].lower()
 

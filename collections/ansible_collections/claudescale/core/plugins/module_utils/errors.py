@@ -11,7 +11,7 @@ class ClaudeScaleError(Exception):
     """One sentence: what is wrong and what to do. Doors print it as it stands and add no traceback."""
 
 
-class Fault(ClaudeScaleError):
+class Fault(ClaudeScaleError):  # noqa: N818 - a fault may be the host's or the user's, not only an error
     """One thing that is wrong, with a code to look up and its remedy; the exception's text is the whole sentence."""
 
     def __init__(self, code: str, what: str, advice: str, *, exit_code: int | None = None) -> None:

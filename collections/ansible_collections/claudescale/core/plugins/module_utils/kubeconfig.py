@@ -91,6 +91,10 @@ class Document:
         """Whether there is a context of this name."""
         return self._find("contexts", name) is not None
 
+    def mentions(self, name: str) -> bool:
+        """Whether any of the file's entries, or its current context, has this name."""
+        return self.current_context == name or any(self._find(section, name) is not None for section in SECTIONS)
+
     def namespace(self, name: str) -> str | None:
         """The default namespace of the context of this name; None where there is no such context or namespace."""
         body = self._body("contexts", name)
@@ -163,14 +167,15 @@ class Document:
         node = _value(self.root, section)
         if isinstance(node, yaml.SequenceNode):
             if all(isinstance(item, yaml.MappingNode) for item in node.value):
-                items: list[yaml.Node] = node.value
-                return items
+                found: list[yaml.Node] = node.value
+                return found
         elif node is None or (isinstance(node, yaml.ScalarNode) and node.tag == NULL):
             made = yaml.SequenceNode(SEQ, [])
             if make:
                 self.root.value = [pair for pair in self.root.value if pair[0].value != section]
                 self.root.value.append((_scalar(section), made))
-            return made.value
+            items: list[yaml.Node] = made.value
+            return items
         raise _broken(self.path, f"{section} is not a list of objects")
 
     def _find(self, section: str, name: str) -> yaml.Node | None:

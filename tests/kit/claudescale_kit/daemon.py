@@ -105,6 +105,7 @@ class Daemon:
             "data-root": str(self._paths.docker_data),
             "exec-root": str(self._execution),
             "pidfile": str(self._pid_file),
+            "deprecated-key-path": str(self._paths.kit / "key.json"),
             "hosts": [self._paths.docker_host],
             "default-cgroupns-mode": "private",
             "exec-opts": ["native.cgroupdriver=cgroupfs"],

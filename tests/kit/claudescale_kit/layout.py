@@ -108,6 +108,8 @@ def environment(paths: Paths, given: Mapping[str, str], docker_host: str) -> dic
     if docker_host:
         result["DOCKER_HOST"] = docker_host
     result["MINIKUBE_HOME"] = str(paths.minikube_home)
+    # minikube's flags have their defaults from the environment; its own default, kindnet, is one more image.
+    result["MINIKUBE_CNI"] = "bridge"
     result["CLAUDESCALE_KIT_DIR"] = str(paths.kit)
     inventories = [part for part in given.get("ANSIBLE_INVENTORY", "").split(",") if part] or [str(CLONE / "inventory")]
     if str(paths.inventory) not in inventories:

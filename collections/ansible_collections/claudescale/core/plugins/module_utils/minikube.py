@@ -42,6 +42,7 @@ class Result:
     before: Shown
     after: Shown
     status: Mapping[str, Any] | None
+    reachable: bool  # now: in check mode before what would be done
     kubernetes_version: str | None  # None: there is no cluster
     steps: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -87,6 +88,7 @@ def _converge(request: Request, machine: Minikube, context: Context, *, check: b
         before=before,
         after=after,
         status=status,
+        reachable=observed.condition is Condition.RUNNING,
         kubernetes_version=settings.kubernetes_version if settings is not None and after.state != "absent" else None,
         steps=tuple(step.value for step in steps),
         warnings=(*warnings, *plan.repairs),

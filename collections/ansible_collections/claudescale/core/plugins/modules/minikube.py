@@ -183,6 +183,11 @@ state:
   returned: success
   type: str
   sample: running
+reachable:
+  description: Whether the cluster runs now; in check mode that is before the changes that would be made.
+  returned: success
+  type: bool
+  sample: true
 context:
   description:
     - Name, default namespace and file of the context, and whether it is the current one.
@@ -350,6 +355,7 @@ def perform(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
         "msg": done.message,
         "state": done.after.state,
         "status": done.status,
+        "reachable": done.reachable,
         "context": done.after.context,
         "versions": {
             "minikube": found["minikube"].version,

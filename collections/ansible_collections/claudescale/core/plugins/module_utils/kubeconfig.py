@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,9 @@ from ansible_collections.claudescale.core.plugins.module_utils.errors import Fau
 try:
     import yaml
 except ImportError:  # the door says which package is missing
-    yaml = None  # type: ignore[assignment]
+    YAML_ERROR: str | None = traceback.format_exc()
+else:
+    YAML_ERROR = None
 
 SECTIONS = ("clusters", "users", "contexts")
 BODIES = {"clusters": "cluster", "users": "user", "contexts": "context"}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +14,14 @@ from typing import Any
 from ansible_collections.claudescale.core.plugins.module_utils import kubeconfig
 from ansible_collections.claudescale.core.plugins.module_utils.errors import Fault
 
-try:
+with contextlib.suppress(ImportError):  # the door says which package is missing
     import yaml
-except ImportError:  # the door says which package is missing
-    yaml = None  # type: ignore[assignment]
 
 
 def entry(private: Path, profile: str, namespace: str) -> kubeconfig.Entry:
     """The profile's entry with its certificates embedded. Fault where minikube left none."""
     try:
-        found = yaml.load(private.read_bytes(), Loader=yaml.BaseLoader)
+        found = yaml.safe_load(private.read_bytes())
         cluster = _named(found["clusters"], profile)["cluster"]
         user = _named(found["users"], profile)["user"]
         return kubeconfig.Entry(

@@ -236,14 +236,13 @@ exit_code:
 """
 
 import os
-import traceback
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.claudescale.core.plugins.module_utils import minikube, minikube_programs
 from ansible_collections.claudescale.core.plugins.module_utils.errors import Fault
-from ansible_collections.claudescale.core.plugins.module_utils.kubeconfig import paths
+from ansible_collections.claudescale.core.plugins.module_utils.kubeconfig import YAML_ERROR, paths
 from ansible_collections.claudescale.core.plugins.module_utils.minikube_cli import Minikube
 from ansible_collections.claudescale.core.plugins.module_utils.minikube_context import Context
 from ansible_collections.claudescale.core.plugins.module_utils.minikube_model import (
@@ -252,13 +251,6 @@ from ansible_collections.claudescale.core.plugins.module_utils.minikube_model im
     Request,
     Wanted,
 )
-
-try:
-    import yaml  # noqa: F401 - the engine's kubeconfig needs it
-
-    YAML_ERROR = None
-except ImportError:
-    YAML_ERROR = traceback.format_exc()
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": [state.value for state in Wanted], "default": "started"},

@@ -11,9 +11,10 @@ ruff_part() { ruff check --quiet . && ruff format --quiet --check .; }
 mypy_part() { mypy --no-error-summary "$collection/plugins/module_utils" cli/claudescale_cli "$collection/images" && mypy --no-error-summary tests/kit tools; }
 yamllint_part() { yamllint --strict .; }
 shellcheck_part() {
-  git ls-files -co --exclude-standard -z | xargs -0 grep -lIE '^#!.*\b(ba)?sh\b' | xargs --no-run-if-empty shellcheck --external-sources
+  git ls-files -co --exclude-standard -z | xargs -0 grep -lIE --directories=skip '^#!.*\b(ba)?sh\b' |
+    xargs --no-run-if-empty shellcheck --external-sources
 }
-ansible_lint_part() { ansible-lint --quiet --offline; }
+ansible_lint_part() { ansible-lint --offline -q; }
 changelog_part() { (cd "$collection" && antsibull-changelog lint); }
 
 # ansible-test fetches pip for its own environments from the web; ensurepip brings the same without it.

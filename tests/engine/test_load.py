@@ -31,22 +31,19 @@ SHAPES = [
     pytest.param("stress-until-scale", 40, 70, [(10 * step, 10) for step in range(2, 9)], id="stress"),
 ]
 
+KNOWN = "steady, ramp, spike, stress-until-scale"
+RATES = "requests per second is out of bounds: 1 to 500 are allowed"
+PEAK = "rises to 800, and 500 are allowed: ask for 250 at most"
+DURATIONS = "is out of bounds: 10 to 1800 are allowed"
 REFUSED = [
-    pytest.param(
-        "spkie", None, None, "there is no load profile 'spkie': it is one of steady, ramp, spike, stress-until-scale",
-        id="unknown",
-    ),
-    pytest.param("steady", 0, None, "a rate of 0 requests per second is out of bounds: 1 to 500 are allowed", id="zero"),
-    pytest.param("steady", -5, None, "a rate of -5 requests per second is out of bounds: 1 to 500 are allowed", id="minus"),
-    pytest.param("steady", 501, None, "a rate of 501 requests per second is out of bounds: 1 to 500 are allowed", id="fast"),
-    pytest.param("steady", None, 9, "a duration of 9 s is out of bounds: 10 to 1800 are allowed", id="short"),
-    pytest.param("steady", None, 1801, "a duration of 1801 s is out of bounds: 10 to 1800 are allowed", id="long"),
-    pytest.param(
-        "stress-until-scale", 400, None,
-        "stress-until-scale at 400 requests per second rises to 800, and 500 are allowed: ask for 250 at most",
-        id="stress-peak",
-    ),
-]  # fmt: skip
+    pytest.param("spkie", None, None, f"there is no load profile 'spkie': it is one of {KNOWN}", id="unknown"),
+    pytest.param("steady", 0, None, f"a rate of 0 {RATES}", id="zero"),
+    pytest.param("steady", -5, None, f"a rate of -5 {RATES}", id="minus"),
+    pytest.param("steady", 501, None, f"a rate of 501 {RATES}", id="fast"),
+    pytest.param("steady", None, 9, f"a duration of 9 s {DURATIONS}", id="short"),
+    pytest.param("steady", None, 1801, f"a duration of 1801 s {DURATIONS}", id="long"),
+    pytest.param("stress-until-scale", 400, None, f"stress-until-scale at 400 requests per second {PEAK}", id="peak"),
+]
 
 
 @pytest.mark.parametrize(("profile", "rate", "seconds", "segments"), SHAPES)

@@ -8,7 +8,6 @@ Callers build paths of the Kubernetes REST API; this file knows kubeconfigs, tim
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.errors import Cla
 
 try:
     import urllib3
+    import yaml
     from kubernetes import client as kubernetes_client
     from kubernetes import config as kubernetes_config
     from kubernetes.config.config_exception import ConfigException
@@ -65,7 +65,7 @@ class ClusterClient:
             if "Expected object with name" in str(error) or "Invalid kube-config file. No configuration" in str(error):
                 raise ClusterStopped(f"the cluster is stopped: make up (no context {context} here)") from error
             raise ClaudeScaleError(f"the kubeconfig cannot be used: {_one_line(error)}") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, LookupError, yaml.YAMLError) as error:
             raise ClaudeScaleError(f"the kubeconfig cannot be read: {_one_line(error)}") from error
         self._api = kubernetes_client.ApiClient(configuration=self.configuration)
 
@@ -183,17 +183,18 @@ def _one_line(error: Exception) -> str:
 
 
 def _why(error: Exception) -> str:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(
-            seen, (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.ReadTimeoutError, socket.timeout)
-        ):
-            return "does not answer"
-        if isinstance(seen, ConnectionRefusedError):
-            return "refuses connections"
-        seen = seen.__cause__ or getattr(seen, "reason", None) or seen.__context__
-        if not isinstance(seen, BaseException):
-            break
+    chain: list[BaseException] = []
+    link: object = error
+    while isinstance(link, BaseException) and link not in chain:
+        chain.append(link)
+        link = getattr(link, "reason", None) or link.__cause__ or link.__context__
+    if any(isinstance(found, ConnectionRefusedError) for found in chain):
+        return "refuses connections"
+    # urllib3 derives "no connection" from "no connection in time".
+    if any(isinstance(found, urllib3.exceptions.NewConnectionError) for found in chain):
+        return "cannot be reached"
+    if any(isinstance(found, (urllib3.exceptions.TimeoutError, TimeoutError)) for found in chain):
+        return "does not answer"
     return "cannot be reached"
 
 

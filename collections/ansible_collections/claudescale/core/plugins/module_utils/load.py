@@ -103,7 +103,7 @@ PROFILES = {
     "spike": Profile(words="a quarter of the rate, the rate, a quarter again", rate=60, seconds=180, shape=_spike),
     "stress-until-scale": Profile(
         words="from half the rate up in quarters to double, ends when the autoscaler is at its maximum",
-        rate=40,
+        rate=60,
         seconds=210,
         shape=_stress,
         until_scaled=True,
@@ -148,7 +148,7 @@ def job_manifest(plan: LoadPlan, *, image: str, namespace: str, service: str = "
     container = {
         "name": "load",
         "image": image,
-        "imagePullPolicy": "IfNotPresent",
+        "imagePullPolicy": "Never",  # it was loaded into the node; nobody else's of that name may run
         "command": ["python3", "/opt/claudescale/load_runner.py"],
         "env": [{"name": "LOAD_PLAN", "value": json.dumps(wanted, separators=(",", ":"))}],
         "resources": {

@@ -40,7 +40,7 @@ def status(
 def rows(facts: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     """The table's rows, from what overview() and forward_state.facts() found."""
     found = [
-        ("node", node["name"], node["state"], f"{node['version']}, {node['cpu']} CPUs, {node['memory']} memory")
+        ("node", node["name"], node["state"], f"{node['version']}, {node['cpu']} CPUs, {_gib(node['memory'])} memory")
         for node in facts["nodes"]
     ]
     for pod in facts["pods"]:
@@ -57,3 +57,8 @@ def rows(facts: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         found.append(("autoscaler", scaling["name"], state, f"{bounds}, {cpu}{target}"))
     forwards = [("forward", forward["name"], forward["state"], forward["address"]) for forward in facts["forwards"]]
     return [*found, *(forwards or [("forward", "none", "", "make forward")])]
+
+
+def _gib(quantity: str) -> str:
+    """A node's memory, which Kubernetes writes in Ki, for people; anything else as it stands."""
+    return f"{int(quantity[:-2]) / 2**20:.1f} GiB" if quantity.endswith("Ki") else quantity

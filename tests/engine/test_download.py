@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from ansible_collections.claudescale.core.plugins.module_utils import download, minikube_programs
@@ -24,9 +25,9 @@ WRONG = "0" * 64
 class Site(http.server.BaseHTTPRequestHandler):
     """Serves the class's files; those named in `short` break off in the middle."""
 
-    files: dict[str, bytes] = {}
-    short: set[str] = set()
-    asked: list[str] = []
+    files: ClassVar[dict[str, bytes]] = {}
+    short: ClassVar[set[str]] = set()
+    asked: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
         self.asked.append(self.path)

@@ -25,5 +25,5 @@ class Fault(ClaudeScaleError):  # noqa: N818 - a fault may be the host's or the 
 
 def one_line(text: str, longest: int = LONGEST_DETAIL) -> str:
     """The text without line breaks and closing full stop, cut with an ellipsis beyond `longest` characters."""
-    flat = " ".join(text.split()).rstrip(".")
+    flat = " ".join(text.split()).rstrip(". ")
     return flat if len(flat) <= longest else flat[: longest - 1].rstrip() + "…"

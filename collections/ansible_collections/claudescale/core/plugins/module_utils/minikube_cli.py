@@ -197,29 +197,13 @@ class Minikube:
         """One run at a time works on this profile; waits at most timeout seconds for another one to end."""
         end = time.monotonic() + timeout
         path = self._own(".lock")
-        try:
-            self._own_folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Fault(
-                "HOST_HOME_PERMISSION",
-                f"minikube's folder {self.folder} cannot be written ({error.strerror})",
-                "make it writable, or name another with MINIKUBE_HOME",
-            ) from error
-        while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if _is_same(path, descriptor):
-                    break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    os.close(descriptor)
-                    raise Fault(
-                        "ProfileBusy",
-                        f"another run has been working on profile {self.profile} for {timeout:.0f} s",
-                        "wait for it to end, then run this again",
-                    ) from None
-            os.close(descriptor)
+        while (descriptor := self._try_lock(path)) is None:
+            if time.monotonic() > end:
+                raise Fault(
+                    "ProfileBusy",
+                    f"another run has been working on profile {self.profile} for {timeout:.0f} s",
+                    "wait for it to end, then run this again",
+                )
             time.sleep(0.2)
         try:
             yield
@@ -228,6 +212,28 @@ class Minikube:
             os.close(descriptor)
             with contextlib.suppress(OSError):
                 self._own_folder.rmdir()  # stays where any profile has something in it
+
+    def _try_lock(self, path: Path) -> int | None:
+        """A descriptor that holds the lock; None where another run holds it, or removed the file meanwhile."""
+        try:
+            self._own_folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Fault(
+                "HOST_HOME_PERMISSION",
+                f"minikube's folder {self.folder} cannot be written ({error.strerror})",
+                "make it writable, or name another with MINIKUBE_HOME",
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_same(path, descriptor):
+                return descriptor
+        except BlockingIOError:
+            pass
+        os.close(descriptor)
+        return None
 
     def _run(self, *arguments: str, timeout: float) -> Ran:
         if self.program is None:

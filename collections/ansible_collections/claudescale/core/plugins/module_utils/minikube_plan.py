@@ -132,7 +132,7 @@ def _unchangeable(request: Request, settings: Settings) -> Iterator[str]:
         ("memory_mb", request.memory_mb, settings.memory_mb),
         ("cpus", request.cpus, settings.cpus),
         ("base_image", request.base_image or settings.base_image, settings.base_image),
-        ("cni", request.cni, settings.cni or request.cni),
+        ("cni", request.cni or settings.cni, settings.cni or request.cni),
     )
     for name, wanted, current in differences:
         if wanted != current:

@@ -54,7 +54,8 @@ def stop(context: typer.Context) -> None:
     options: Options = context.obj
     with _alone(options.context):
         number = _clean_up(options.context)
-    typer.echo(f"{number} forwards ended" if number else "no forwards run")
+    words = f"{number} forward{'s' if number > 1 else ''} ended"
+    typer.echo(words if number else "no forwards run")
 
 
 @app.command()

@@ -48,7 +48,7 @@ class Plan:
     @property
     def seconds(self) -> int:
         """How long the plan lasts."""
-        return sum(seconds for _, seconds in self.segments)
+        return sum(segment[1] for segment in self.segments)
 
     @property
     def requests(self) -> int:
@@ -75,12 +75,16 @@ def read_plan(text: str) -> Plan:
     if not isinstance(target, str) or not target.startswith(("http://", "https://")):
         raise ValueError(f"LOAD_PLAN's target is {target!r}, no http address")
     for rate, seconds in segments:
-        if type(rate) is not int or type(seconds) is not int or not 0 <= rate <= MAX_RATE or seconds < 1:
+        if not (_whole(rate) and _whole(seconds)) or not 0 <= rate <= MAX_RATE or seconds < 1:
             raise ValueError(f"LOAD_PLAN has a segment of {rate!r}/s for {seconds!r} s, allowed are 0 to {MAX_RATE}/s")
     plan = Plan(target=target, segments=segments)
     if not 1 <= plan.seconds <= MAX_SECONDS:
         raise ValueError(f"LOAD_PLAN lasts {plan.seconds} s, allowed are 1 to {MAX_SECONDS}")
     return plan
+
+
+def _whole(number: object) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool)
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float | None:
@@ -236,7 +240,7 @@ def run(plan: Plan, leaving: threading.Event, vegeta: str, say: Any) -> dict[str
         while True:
             now = time.monotonic() - began
             while starts and starts[0][0] <= now and not leaving.is_set():
-                _, rate, seconds = starts.pop(0)
+                rate, seconds = starts.pop(0)[1:]
                 if rate:
                     running.append(Segment(vegeta, plan.target, rate, seconds, tally))
             if now >= second + 1:
@@ -247,7 +251,7 @@ def run(plan: Plan, leaving: threading.Event, vegeta: str, say: Any) -> dict[str
                 running.remove(segment)
             if leaving.is_set() or (now >= plan.seconds and (not running or now >= plan.seconds + TAIL_SECONDS)):
                 break
-            leaving.wait(max(0.0, min([second + 1.0] + [start for start, _, _ in starts[:1]]) - now))
+            leaving.wait(max(0.0, min([second + 1.0] + [start[0] for start in starts[:1]]) - now))
         for segment in running:
             segment.stop()
         deadline = time.monotonic() + 2
@@ -268,7 +272,7 @@ def main() -> int:
     """Run the plan of LOAD_PLAN."""
     leaving = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: leaving.set())
+        signal.signal(number, lambda *_signal: leaving.set())
     try:
         plan = read_plan(os.environ.get("LOAD_PLAN", ""))
         say(run(plan, leaving, os.environ.get("VEGETA", "vegeta"), say))

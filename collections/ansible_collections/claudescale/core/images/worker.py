@@ -79,7 +79,7 @@ def burn(until_thread_seconds: float) -> None:
     """Use CPU until this thread has used so many seconds of it since it began."""
     number = 1
     while time.thread_time() < until_thread_seconds:
-        for _ in range(100):
+        for _step in range(100):
             number = number * 1103515245 % 2147483647
 
 
@@ -149,7 +149,7 @@ class Worker(HTTPServer):
         self.shutdown()
         self.server_close()
         deadline = time.monotonic() + QUEUE_SECONDS
-        for _ in range(self.settings.queue_limit):
+        for _slot in range(self.settings.queue_limit):
             self.queue.acquire(timeout=max(0.0, deadline - time.monotonic()))
 
 
@@ -222,7 +222,7 @@ def main() -> int:
     worker = Worker(settings)
     leaving = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: leaving.set())
+        signal.signal(number, lambda *_signal: leaving.set())
     threading.Thread(target=worker.serve_forever, daemon=True).start()
     print(f"worker: {settings} on port {settings.port}", flush=True)
     leaving.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import threading
 import time
@@ -133,6 +134,17 @@ def test_draining_answers_what_is_under_way_and_then_listens_no_more() -> None:
         assert [future.result()[0] for future in working] == [200] * 3
         with pytest.raises(urllib.error.URLError):
             ask(worker, "/healthz")
+
+
+def test_the_histogram_is_finest_where_an_idle_worker_answers() -> None:
+    with serving(work_cpu_ms=20) as worker:
+        assert ask(worker, "/work")[0] == 200
+        bucket = "demo_app_request_duration_seconds_bucket"
+        assert metric(worker, f'{bucket}{{le="0.02"}}') == 0
+        assert metric(worker, f'{bucket}{{le="20.0"}}') == 1
+        text = ask(worker, "/metrics")[1]
+    bounds = re.findall(rf'{bucket}{{le="([0-9.]+)"}}', text)
+    assert [float(bound) for bound in bounds][:4] == [0.02, 0.024, 0.03, 0.04]
 
 
 def test_other_paths() -> None:

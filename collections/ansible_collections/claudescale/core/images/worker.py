@@ -30,8 +30,9 @@ from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-# From an unloaded request (WORK_CPU_MS and a little) to a full queue on a throttled CPU (64 x 5 ms / 0.25 CPU = 1.3 s).
-BUCKETS = (0.006, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0)
+# The histogram's bounds, as multiples of what a request costs: fine where an idle pod answers, up to a full queue on a
+# throttled CPU. The first keeps a quantile from being read between 0 and a cost that no answer falls below.
+BUCKETS = (1, 1.2, 1.5, 2, 3, 5, 10, 20, 40, 70, 100, 150, 200, 300, 500, 1000)
 CONNECTION_SECONDS = 5.0  # a client that sends nothing for so long is cut off
 QUEUE_SECONDS = 10.0  # what a full queue takes on a throttled CPU, several times over
 OTHER_CONNECTIONS = 16  # for probes and scrapes, so that a full queue never fails a liveness probe
@@ -104,7 +105,7 @@ class Worker(HTTPServer):
         self.duration = Histogram(
             "demo_app_request_duration_seconds",
             "Seconds from accepting a /work request to its answer, waiting included.",
-            buckets=BUCKETS,
+            buckets=[round(factor * max(settings.work_cpu_ms, 1) / 1000, 6) for factor in BUCKETS],
             registry=self.registry,
         )
         self.requests = Counter("demo_app_requests", "Answers to /work by HTTP code.", ["code"], registry=self.registry)

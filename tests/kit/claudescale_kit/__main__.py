@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from . import decide, layout, packages, programs
+from . import decide, layout, packages, programs, traces
 from .daemon import Daemon
 from .decide import Choice
 from .errors import KitError
@@ -127,7 +127,7 @@ def _run(paths: Paths, profile: str, command: Sequence[str], environment: dict[s
 
 
 def _down_if_last(paths: Paths) -> None:
-    if not paths.kit.is_dir():
+    if not traces.remembered(paths.kit):
         return
     with _locked(paths.kit / "lock", "another run (process {pid}) prepares the kit: waiting for it"):
         left = _profiles(paths)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from . import shell, traces
@@ -48,6 +49,7 @@ class Daemon:
         self._log = paths.logs / "dockerd.log"
         self._pid_file = paths.run / "docker.pid"
         self._execution = paths.run / "exec"
+        self._cgroup = f"/{paths.run.name}"
 
     def answers(self) -> bool:
         return socket_answers(self._paths.socket)
@@ -89,6 +91,7 @@ class Daemon:
         self._refuse_neighbours()
         begin = time.monotonic()
         self._end_processes()
+        traces.unmount(self._execution)
         shutil.rmtree(self._execution, ignore_errors=True)
         for stale in (self._pid_file, self._paths.socket):
             stale.unlink(missing_ok=True)
@@ -109,7 +112,7 @@ class Daemon:
             "hosts": [self._paths.docker_host],
             "default-cgroupns-mode": "private",
             "exec-opts": ["native.cgroupdriver=cgroupfs"],
-            "cgroup-parent": traces.CGROUP,
+            "cgroup-parent": self._cgroup,
             "storage-driver": "overlay2",
             "oom-score-adjust": 0,
             "shutdown-timeout": 10,
@@ -162,18 +165,24 @@ class Daemon:
             self.docker("network", "prune", "--force")
             self.docker("volume", "prune", "--force")
         self._end_processes()
-        traces.remove(self._paths.kit, (self._paths.run, self._paths.docker_data))
+        traces.remove(self._paths.kit, (self._paths.run, self._paths.docker_data), self._cgroup)
         shutil.rmtree(self._paths.run, ignore_errors=True)
 
     def _end_processes(self) -> None:
-        """First the daemon, politely, then whatever of it is left."""
-        for number, seconds in ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, 5)):
-            pids = self._mine()
-            for pid in pids:
-                try:
-                    os.kill(pid, number)
-                except ProcessLookupError:
-                    continue
-            end = time.monotonic() + seconds
-            while self._mine() and time.monotonic() < end:
-                time.sleep(0.1)
+        """First the daemon, politely; then whatever is left of it and of its containers."""
+        _signal(self._mine(), signal.SIGTERM)
+        _wait(lambda: not self._mine(), _STOP_SECONDS)
+        _signal([*self._mine(), *traces.processes_in(self._cgroup)], signal.SIGKILL)
+        _wait(lambda: not self._mine() and not traces.processes_in(self._cgroup), 5)
+
+
+def _signal(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _wait(done: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not done() and time.monotonic() < end:
+        time.sleep(0.1)

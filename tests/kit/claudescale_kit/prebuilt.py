@@ -8,16 +8,17 @@ from pathlib import Path
 
 from . import debian, programs, shell
 from .paths import CLONE
-from .steps import Fact, Results, Step
+from .steps import Results, Step
 
-REQUIREMENTS = ("kubernetes>=37.0.2,<38", "prometheus_client", "PyYAML>=6")
-_CONSTRAINTS = CLONE / "constraints.txt"
+_IMAGES = CLONE / "collections/ansible_collections/claudescale/core/images"
+REQUIREMENTS = tuple(_IMAGES / f"requirements-{image}.txt" for image in ("controller", "load"))
 _AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 _SCRIPT = """
 set -eu
 mount --bind /dev "$1/dev"
 exec chroot "$1" python3 -m pip download --quiet --no-cache-dir --only-binary=:all: --disable-pip-version-check \
-  --dest /wheels --constraint /constraints.txt --requirement /requirements.txt
+  --dest /wheels --requirement /requirements/requirements-controller.txt \
+  --requirement /requirements/requirements-load.txt
 """
 
 
@@ -26,8 +27,9 @@ def _build(folder: Path, results: Results) -> None:
     root = folder / "root"
     debian.unpack(results.path(debian.python) / "rootfs.tar", root)
     (root / "tmp").mkdir(exist_ok=True)
-    (root / "requirements.txt").write_text("\n".join(REQUIREMENTS) + "\n", encoding="ascii")
-    (root / "constraints.txt").write_bytes(_CONSTRAINTS.read_bytes() if _CONSTRAINTS.is_file() else b"")
+    (root / "requirements").mkdir()
+    for file in REQUIREMENTS:
+        shutil.copy(file, root / "requirements")
     for file in (_AUTHORITIES, Path("/etc/resolv.conf"), Path("/etc/hosts"), Path("/etc/pip.conf")):
         if file.is_file():
             target = root / str(file).lstrip("/")
@@ -42,8 +44,4 @@ def _build(folder: Path, results: Results) -> None:
     shutil.copy2(results.path(programs.vegeta) / "vegeta", folder / "vegeta")
 
 
-def _facts() -> tuple[Fact, ...]:
-    return (*REQUIREMENTS, _SCRIPT, *([_CONSTRAINTS] if _CONSTRAINTS.is_file() else []))
-
-
-folder = Step("prebuilt", _build, _facts(), (debian.python, programs.vegeta))
+folder = Step("prebuilt", _build, (_SCRIPT, *REQUIREMENTS), (debian.python, programs.vegeta))

@@ -99,7 +99,6 @@ class Store:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
         seconds = time.monotonic() - begin
-        (unfinished / "seconds").write_text(f"{seconds:.1f}\n", encoding="ascii")
         unfinished.rename(self.path(step))
         return seconds
 

@@ -8,11 +8,10 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-CGROUP = "/claudescale-kit"
 _FILE = "host-before.json"
 _TABLES = ("filter", "nat", "mangle", "raw")
 _COMMANDS = ("iptables", "ip6tables")
@@ -48,7 +47,8 @@ def _all_rules() -> dict[str, list[str]]:
 
 
 def _links() -> list[str]:
-    return sorted(path.name for path in Path("/sys/class/net").iterdir())
+    done = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=False)
+    return [line.split()[1].rstrip(":").partition("@")[0] for line in done.stdout.splitlines()]
 
 
 def _sysctl(name: str) -> str | None:
@@ -56,6 +56,11 @@ def _sysctl(name: str) -> str | None:
         return Path("/proc/sys", name).read_text(encoding="ascii").strip()
     except OSError:
         return None
+
+
+def remembered(kit: Path) -> bool:
+    """Whether a daemon was started and not taken down since."""
+    return (kit / _FILE).exists()
 
 
 def remember(kit: Path) -> None:
@@ -75,32 +80,49 @@ def remember(kit: Path) -> None:
     unfinished.replace(note)
 
 
-def remove(kit: Path, ours: Sequence[Path]) -> None:
+def remove(kit: Path, ours: Sequence[Path], cgroup: str) -> None:
     """Undo what came since `remember`, as far as Docker or a node container made it."""
     note = kit / _FILE
     try:
         before: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return
-    _unmount(ours)
+    for folder in ours:
+        unmount(folder)
     _remove_links(before["links"])
     _remove_rules(before["rules"])
-    _remove_cgroups()
+    for top in _cgroups(cgroup):
+        _remove_empty(top)
     for name, value in before["sysctls"].items():
         if _sysctl(name) != value:
             Path("/proc/sys", name).write_text(value + "\n", encoding="ascii")
-    for folder in _FOLDERS:
-        if folder not in before["folders"]:
-            _remove_folder(Path(folder))
+    for name in _FOLDERS:
+        if name not in before["folders"]:
+            _remove_folder(Path(name))
     note.unlink()
 
 
-def _unmount(ours: Iterable[Path]) -> None:
-    """Deepest first, what is mounted under our own folders."""
-    roots = tuple(f"{path}/" for path in ours)
+def _cgroups(name: str) -> list[Path]:
+    """The group's folder in each hierarchy of cgroup v1, and in v2."""
+    root = Path("/sys/fs/cgroup")
+    return [*root.glob("*" + name), *root.glob(name.lstrip("/"))]
+
+
+def processes_in(cgroup: str) -> set[int]:
+    """All processes of containers, those included whose shim is gone."""
+    found: set[int] = set()
+    for top in _cgroups(cgroup):
+        for path in top.rglob("cgroup.procs"):
+            with contextlib.suppress(OSError):
+                found.update(map(int, path.read_text(encoding="ascii").split()))
+    return found
+
+
+def unmount(folder: Path) -> None:
+    """Everything that is mounted under the folder, deepest first."""
     mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]
     for point in sorted(mounted, key=len, reverse=True):
-        if f"{point}/".startswith(roots):
+        if point.startswith(f"{folder}/"):
             subprocess.run(["umount", "--lazy", point], capture_output=True, check=False)
 
 
@@ -137,12 +159,6 @@ def _remove_rules(before: dict[str, list[str]]) -> None:
         command, table = where.split()
         for words in undoing(old, _rules(command, table)):
             subprocess.run([command, "-w", "-t", table, *words], capture_output=True, check=False)
-
-
-def _remove_cgroups() -> None:
-    root = Path("/sys/fs/cgroup")
-    for top in (*root.glob("*" + CGROUP), Path(f"{root}{CGROUP}")):
-        _remove_empty(top)
 
 
 def _remove_empty(top: Path) -> None:

@@ -155,6 +155,16 @@ FAILURES = [
         ),
     ),
     (
+        "log-lines-say-nothing",
+        (1, "", "E1124 02:44:49.458047 6567 docker.go:243] noise\nX Sorry\n"),
+        "minikube start failed: X Sorry (MINIKUBE_FAILED, exit 1): run this again; `minikube logs` tells more.",
+    ),
+    (
+        "killed",
+        (-15, "", "E1124 02:44:49.458047 6567 docker.go:243] noise\n"),
+        "minikube start was ended by signal 15 (ENDED_BY_SIGNAL): run this again.",
+    ),
+    (
         "nothing-at-all",
         (1, "", ""),
         "minikube start failed: it said nothing (MINIKUBE_FAILED, exit 1): run this again; `minikube logs` tells more.",

@@ -19,6 +19,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.minikube_model im
     Condition,
     Observed,
     Request,
+    Settings,
     Wanted,
 )
 
@@ -112,11 +113,73 @@ def test_a_start_that_was_killed_is_seen_as_half_made(tmp_path: Path) -> None:
     made = machine(tmp_path, "import sys; sys.exit(85)")
     assert made.look() == Observed(condition=Condition.ABSENT)
     with pytest.raises(Fault):
-        made.start(REQUEST, Condition.ABSENT, ())
+        made.start(REQUEST, Observed(condition=Condition.ABSENT), ())
     assert made.look().condition is Condition.HALF_MADE
     made = machine(tmp_path, "pass")
     made.delete()
     assert machine(tmp_path, "import sys; sys.exit(85)").look().condition is Condition.ABSENT
+
+
+RUNNING = """
+    import json, sys
+    if "status" in sys.argv:
+        print(json.dumps({"Name": "x", "Host": "Running", "Kubelet": "Running", "APIServer": "Running",
+                          "Kubeconfig": "Configured", "Worker": False}))
+    elif "start" in sys.argv:
+        sys.exit(80)
+"""
+
+
+def test_a_later_start_that_failed_is_seen_until_one_ends_well(tmp_path: Path) -> None:
+    failing = machine(tmp_path, RUNNING)
+    assert failing.look().condition is Condition.RUNNING
+    with pytest.raises(Fault):
+        failing.start(REQUEST, Observed(condition=Condition.STOPPED), ())
+    assert failing.look().condition is Condition.INTERRUPTED
+    failing.stop(REQUEST)
+    assert failing.look().condition is Condition.INTERRUPTED
+    good = machine(tmp_path, RUNNING.replace("sys.exit(80)", "pass"))
+    good.start(REQUEST, Observed(condition=Condition.INTERRUPTED), ())
+    seen = good.look()
+    assert (seen.condition, seen.left_running) == (Condition.RUNNING, True)
+    good.stop(REQUEST)
+    assert not good.look().left_running
+
+
+SETTINGS = Settings(
+    driver="docker",
+    memory_mb=4096,
+    cpus=2,
+    kubernetes_version="v1.35.1",
+    container_runtime="containerd",
+    base_image="node:0",
+)
+
+
+@pytest.mark.parametrize(
+    ("condition", "anew"),
+    [
+        (Condition.GONE, True),
+        (Condition.INTERRUPTED, True),
+        (Condition.BROKEN, True),
+        (Condition.STOPPED, False),
+        (Condition.ABSENT, False),
+    ],
+)
+def test_a_node_that_may_lack_parts_is_set_up_anew(tmp_path: Path, condition: Condition, anew: bool) -> None:
+    calls = tmp_path / "calls"
+    program(tmp_path, "docker", f"import sys; open({str(calls)!r}, 'a').write(' '.join(sys.argv[1:]) + chr(10))")
+    machine(tmp_path, "pass").start(
+        Request(wanted=Wanted.STARTED), Observed(condition=condition, settings=SETTINGS), ()
+    )
+    expected = [
+        "volume inspect claudescale",
+        (
+            "run --rm --pull=never --network=none --entrypoint=rm --volume=claudescale:/var node:0 -f "
+            "/var/tmp/minikube/kubeadm.yaml"
+        ),
+    ]
+    assert (calls.read_text().splitlines() if calls.exists() else []) == (expected if anew else [])
 
 
 def test_a_profile_folder_that_minikube_does_not_know_is_half_made(tmp_path: Path) -> None:
@@ -141,7 +204,7 @@ def test_a_command_that_takes_too_long_is_ended_and_its_last_step_named(tmp_path
     slow = Request(wanted=Wanted.STARTED, timeout=1)
     began = time.monotonic()
     with pytest.raises(Fault) as caught:
-        machine(tmp_path, text).start(slow, Condition.STOPPED, ())
+        machine(tmp_path, text).start(slow, Observed(condition=Condition.STOPPED), ())
     assert time.monotonic() - began < 10
     assert caught.value.what == "minikube start did not end within 1 s; its last step was: Pulling"
 

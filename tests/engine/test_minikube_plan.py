@@ -46,6 +46,7 @@ def test_every_condition_has_an_answer_for_every_wanted_state() -> None:
 TABLE = [
     (Condition.ABSENT, "start", "", ""),
     (Condition.HALF_MADE, "delete start", "delete", "delete"),
+    (Condition.INTERRUPTED, "start", "stop", "delete"),
     (Condition.RUNNING, "", "stop", "delete"),
     (Condition.STOPPED, "start", "", "delete"),
     (Condition.PAUSED, "unpause", "unpause stop", "delete"),
@@ -64,6 +65,7 @@ def test_steps(condition: Condition, started: str, stopped: str, absent: str) ->
 
 
 SAID = {
+    Condition.INTERRUPTED: "the last start of claudescale had been interrupted: it is started again",
     Condition.HALF_MADE: "the first start of claudescale had never been finished: what was left of it is removed",
     Condition.PAUSED: "claudescale was paused: it is unpaused",
     Condition.MISCONFIGURED: "minikube's kubeconfig entry of claudescale was missing or stale: it is written anew",

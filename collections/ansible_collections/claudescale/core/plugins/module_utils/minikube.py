@@ -186,7 +186,7 @@ def _step(step: Step, request: Request, machine: Minikube, observed: Observed, p
 
 def _start(request: Request, machine: Minikube, observed: Observed, plan: Plan) -> None:
     try:
-        machine.start(request, observed.condition, plan.addons)
+        machine.start(request, observed, plan.addons)
     except Fault:
         if observed.condition in FRESH:
             # Nobody's data is in it yet; what cannot be removed now is removed by the next run, which knows of it.

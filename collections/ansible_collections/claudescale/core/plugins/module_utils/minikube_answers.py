@@ -8,6 +8,7 @@ minikube's `profile list` and its exit code 0 are believed by nobody here; `stat
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.minikube_model im
 ERROR_TYPE = "io.k8s.sigs.minikube.error"
 STEP_TYPE = "io.k8s.sigs.minikube.step"
 EXIT_NOT_FOUND = 85
+LOG_LINE = re.compile(r"[IWEF]\d{4} ")
 
 # What to do, by minikube's reason; its own advice is used for the others.
 ADVICE: Mapping[str, str] = {
@@ -71,13 +73,15 @@ def failure(command: str, code: int, out: str, err: str) -> Fault:
     Of several errors the last with an exit code is the one it died of (with --force earlier ones were overridden); a
     last MK_USAGE only repeats the reason before it.
     """
+    if code < 0:
+        return Fault("ENDED_BY_SIGNAL", f"{command} was ended by signal {-code}", "run this again")
     errors = [
         event["data"] for event in events(out) if event.get("type") == ERROR_TYPE and event["data"].get("exitcode")
     ]
     telling = [data for data in errors if data.get("name") != "MK_USAGE"] or errors
     if not telling:
-        said = err.strip() or _messages(out) or "it said nothing"
-        first = said.removeprefix("Error: ").splitlines()[0] if err.strip() else said
+        said = [line for line in err.splitlines() if line.strip() and not LOG_LINE.match(line)]
+        first = said[0].removeprefix("Error: ") if said else _messages(out) or "it said nothing"
         return Fault("MINIKUBE_FAILED", f"{command} failed: {first}", _advice("", "", code), exit_code=code)
     data = telling[-1]
     name = str(data.get("name") or "MINIKUBE_FAILED")

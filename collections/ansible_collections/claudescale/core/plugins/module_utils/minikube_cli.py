@@ -34,7 +34,11 @@ from ansible_collections.claudescale.core.plugins.module_utils.minikube_model im
 LOOK_SECONDS = 60.0  # for commands that only look; they take 0.1-0.3 s
 DELETE_SECONDS = 300.0  # minikube's own limit for a deletion
 PR_SET_PDEATHSIG = 1
-CREATING, STARTED, STOPPED = "creating", "started", "stopped"
+CREATING, STARTING, STARTED, STOPPED = "creating", "starting", "started", "stopped"
+# minikube sets a node up anew only where this file differs. It is in the volume, which outlives the container, while
+# half of what it describes (/etc/kubernetes, /etc/cni) is in the container.
+SETUP = "/var/tmp/minikube/kubeadm.yaml"  # noqa: S108 - in the node
+TO_SET_UP_ANEW = (Condition.GONE, Condition.INTERRUPTED, Condition.BROKEN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,18 +132,13 @@ class Minikube:
         if last == CREATING or (exists and ran.code == answers.EXIT_NOT_FOUND):
             return Observed(condition=Condition.HALF_MADE, settings=found)
         condition, status = answers.condition(ran.code or 0, ran.out)
+        if last == STARTING and condition is not Condition.ABSENT:
+            condition = Condition.INTERRUPTED
         return Observed(condition=condition, status=status, settings=found, left_running=last == STARTED)
 
     def docker(self) -> DockerFacts:
         """What Docker can give; Fault where it is not there or does not answer."""
-        program = shutil.which("docker", path=self.environment.get("PATH"))
-        if program is None:
-            raise Fault(
-                "PROVIDER_DOCKER_NOT_FOUND",
-                "the program docker is not on PATH",
-                answers.ADVICE["PROVIDER_DOCKER_NOT_FOUND"],
-            )
-        ran = run([program, "info", "--format", "{{.MemTotal}} {{.NCPU}}"], self.environment, LOOK_SECONDS)
+        ran = self._docker("info", "--format", "{{.MemTotal}} {{.NCPU}}")
         words = ran.out.split()
         if ran.code != 0 or len(words) != 2 or not all(word.isdigit() for word in words) or words[1] == "0":
             where = self.environment.get("DOCKER_HOST") or "its default socket"
@@ -159,17 +158,19 @@ class Minikube:
         except ValueError:
             raise answers.failure("minikube addons list", ran.code or 0, ran.out, ran.err) from None
 
-    def start(self, request: Request, condition: Condition, addons: Sequence[str]) -> None:
+    def start(self, request: Request, observed: Observed, addons: Sequence[str]) -> None:
         """Make or start the cluster; Fault with minikube's reason. addons count for a new one only."""
-        fresh = condition in (Condition.ABSENT, Condition.HALF_MADE)
-        if fresh:
-            self._note(CREATING)
+        condition = observed.condition
+        self._note(CREATING if condition in (Condition.ABSENT, Condition.HALF_MADE) else STARTING)
+        if condition in TO_SET_UP_ANEW and request.driver == "docker" and observed.settings is not None:
+            self._forget_setup(request.base_image or observed.settings.base_image)
         self._done(*start_arguments(request, condition, addons, root=self.root), timeout=request.timeout)
         self._note(STARTED)
 
     def stop(self, request: Request) -> None:
         """Stop the cluster, its data is kept."""
-        self._note(STOPPED)
+        if self._last() != STARTING:  # a stop mends no interrupted start
+            self._note(STOPPED)
         self._done("stop", "--output=json", "--keep-context-active", timeout=request.timeout)
 
     def delete(self) -> None:
@@ -234,6 +235,31 @@ class Minikube:
             pass
         os.close(descriptor)
         return None
+
+    def _docker(self, *arguments: str) -> Ran:
+        program = shutil.which("docker", path=self.environment.get("PATH"))
+        if program is None:
+            raise Fault(
+                "PROVIDER_DOCKER_NOT_FOUND",
+                "the program docker is not on PATH",
+                answers.ADVICE["PROVIDER_DOCKER_NOT_FOUND"],
+            )
+        return run([program, *arguments], self.environment, LOOK_SECONDS)
+
+    def _forget_setup(self, image: str) -> None:
+        """Have the next start set the node up anew; the cluster's data stays. Without a volume it does so anyway."""
+        if self._docker("volume", "inspect", self.profile).code != 0:
+            return
+        ran = self._docker(
+            *("run", "--rm", "--pull=never", "--network=none", "--entrypoint=rm"),
+            *(f"--volume={self.profile}:/var", image, "-f", SETUP),
+        )
+        if ran.code != 0:
+            raise Fault(
+                "RepairFailed",
+                f"the volume of profile {self.profile} could not be prepared for a new start: {ran.err}",
+                "state: absent and then started makes the cluster anew (its data is lost)",
+            )
 
     def _run(self, *arguments: str, timeout: float) -> Ran:
         if self.program is None:

@@ -50,6 +50,7 @@ class Condition(enum.Enum):
 
     ABSENT = "absent"
     HALF_MADE = "half-made"  # its first start never ended well
+    INTERRUPTED = "interrupted"  # a later start never ended well; parts that run may lack others
     RUNNING = "running"
     STOPPED = "stopped"
     PAUSED = "paused"

@@ -23,6 +23,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.minikube_model im
 STEPS: Mapping[tuple[Condition, Wanted], tuple[Step, ...]] = {
     (Condition.ABSENT, Wanted.STARTED): (Step.START,),
     (Condition.HALF_MADE, Wanted.STARTED): (Step.DELETE, Step.START),
+    (Condition.INTERRUPTED, Wanted.STARTED): (Step.START,),
     (Condition.RUNNING, Wanted.STARTED): (),
     (Condition.STOPPED, Wanted.STARTED): (Step.START,),
     (Condition.PAUSED, Wanted.STARTED): (Step.UNPAUSE,),
@@ -31,6 +32,7 @@ STEPS: Mapping[tuple[Condition, Wanted], tuple[Step, ...]] = {
     (Condition.BROKEN, Wanted.STARTED): (Step.START,),
     (Condition.ABSENT, Wanted.STOPPED): (),
     (Condition.HALF_MADE, Wanted.STOPPED): (Step.DELETE,),
+    (Condition.INTERRUPTED, Wanted.STOPPED): (Step.STOP,),
     (Condition.RUNNING, Wanted.STOPPED): (Step.STOP,),
     (Condition.STOPPED, Wanted.STOPPED): (),
     (Condition.PAUSED, Wanted.STOPPED): (Step.UNPAUSE, Step.STOP),
@@ -39,6 +41,7 @@ STEPS: Mapping[tuple[Condition, Wanted], tuple[Step, ...]] = {
     (Condition.BROKEN, Wanted.STOPPED): (Step.STOP,),
     (Condition.ABSENT, Wanted.ABSENT): (),
     (Condition.HALF_MADE, Wanted.ABSENT): (Step.DELETE,),
+    (Condition.INTERRUPTED, Wanted.ABSENT): (Step.DELETE,),
     (Condition.RUNNING, Wanted.ABSENT): (Step.DELETE,),
     (Condition.STOPPED, Wanted.ABSENT): (Step.DELETE,),
     (Condition.PAUSED, Wanted.ABSENT): (Step.DELETE,),
@@ -49,6 +52,7 @@ STEPS: Mapping[tuple[Condition, Wanted], tuple[Step, ...]] = {
 
 REPAIRS: Mapping[Condition, str] = {
     Condition.HALF_MADE: "the first start of {profile} had never been finished: what was left of it is removed",
+    Condition.INTERRUPTED: "the last start of {profile} had been interrupted: it is started again",
     Condition.PAUSED: "{profile} was paused: it is unpaused",
     Condition.MISCONFIGURED: "minikube's kubeconfig entry of {profile} was missing or stale: it is written anew",
     Condition.GONE: "the container of {profile} was gone: it is made again",

@@ -28,7 +28,7 @@ ALWAYS = [
     "start",
     "--output=json",
     "--interactive=false",
-    "--embed-certs",
+    "--embed-certs=false",
     "--keep-context",
     "--driver=docker",
     "--container-runtime=containerd",

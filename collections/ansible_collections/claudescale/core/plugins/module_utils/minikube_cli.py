@@ -164,6 +164,9 @@ class Minikube:
         self._note(CREATING if condition in (Condition.ABSENT, Condition.HALF_MADE) else STARTING)
         if condition in TO_SET_UP_ANEW and request.driver == "docker" and observed.settings is not None:
             self._forget_setup(request.base_image or observed.settings.base_image)
+        # Where the address changed minikube rewrites the entry and drops embedded certificates: it gets no old entry to
+        # mend, and none with embedded certificates; those are put in when the entry is carried over.
+        self.private_kubeconfig.unlink(missing_ok=True)
         self._done(*start_arguments(request, condition, addons, root=self.root), timeout=request.timeout)
         self._note(STARTED)
 
@@ -184,7 +187,7 @@ class Minikube:
         self._done("unpause", "--output=json", timeout=request.timeout)
 
     def update_context(self) -> None:
-        """Have minikube write its kubeconfig anew; from nothing, because it would drop embedded certificates."""
+        """Have minikube write its kubeconfig anew, from nothing as in start()."""
         self.private_kubeconfig.unlink(missing_ok=True)
         self._own_folder.mkdir(parents=True, exist_ok=True)
         self._done("update-context", timeout=LOOK_SECONDS)
@@ -328,7 +331,7 @@ def start_arguments(request: Request, condition: Condition, addons: Sequence[str
         "start",
         "--output=json",
         "--interactive=false",
-        "--embed-certs",
+        "--embed-certs=false",  # see start()
         "--keep-context",
         f"--driver={request.driver}",
         f"--container-runtime={request.container_runtime}",

@@ -9,9 +9,11 @@ PLAYBOOK ?= site
 ARGS ?=
 
 bin := .venv/bin
-kit := tests/kit/run --profile $(CLAUDESCALE_PROFILE) --
-play = $(kit) $(bin)/ansible-playbook -e claudescale_profile=$(CLAUDESCALE_PROFILE) $(ARGS)
-command = $(kit) $(bin)/claudescale --context $(CLAUDESCALE_PROFILE)
+kit := tests/kit/run --profile $(CLAUDESCALE_PROFILE)
+ansible := $(bin)/ansible-playbook -e claudescale_profile=$(CLAUDESCALE_PROFILE)
+play = $(kit) -- $(ansible) $(ARGS)
+play-existing = $(kit) --existing -- $(ansible) $(ARGS)
+command = $(kit) --existing -- $(bin)/claudescale --context $(CLAUDESCALE_PROFILE)
 
 .DEFAULT_GOAL := help
 .PHONY: help environment play up stop down status watch load forward forward-stop forward-status verify-prometheus verify-grafana \
@@ -29,11 +31,11 @@ up: environment ## bring up the cluster and the whole stack; again: change nothi
 
 stop: environment ## stop the forwards and the cluster; data is kept
 	@$(command) forward stop
-	@$(play) playbooks/stop.yml
+	@$(play-existing) playbooks/stop.yml
 
 down: environment ## remove the cluster, its context and everything that came with it
 	@$(command) forward stop
-	@$(play) playbooks/down.yml
+	@$(play-existing) playbooks/down.yml
 	@tests/kit/run --down-if-last
 
 status: environment ## nodes, pods, services, autoscaler and forwards in one table

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import fcntl
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from . import decide, layout, packages, programs, traces
-from .daemon import Daemon
+from . import decide, layout, packages, preload, programs, traces
+from .daemon import Daemon, docker, docker_has_image
 from .decide import Choice
 from .errors import KitError
 from .paths import Paths
@@ -61,12 +61,16 @@ def _users_minikube(environment: dict[str, str]) -> Path:
     return home if home.name == ".minikube" else home / ".minikube"
 
 
-def _choose(paths: Paths, profile: str, environment: dict[str, str]) -> Choice:
-    """The choice of an existing profile, or a new one."""
+def _choose(paths: Paths, profile: str, environment: dict[str, str], existing: bool) -> Choice:
+    """The choice of an existing profile, or a new one; none is made for what only works on an existing one."""
     kept = decide.read(paths.choices, profile)
+    if kept is None and decide.profile_exists(paths.minikube, profile):
+        kept = Choice(True, paths.docker_host)
     home = paths.minikube if kept is not None and kept.kit else _users_minikube(environment)
     if kept is not None and not decide.profile_exists(home, profile):
         kept = None
+    if kept is None and existing:
+        return Choice(False)
     if kept is None and environment.get("DOCKER_HOST") == paths.docker_host:
         return Choice(True, paths.docker_host)
     decision = decide.decide(environment.get("CLAUDESCALE_KIT", ""), kept, lambda: decide.probe(environment))
@@ -79,20 +83,13 @@ def _choose(paths: Paths, profile: str, environment: dict[str, str]) -> Choice:
     return Choice(decision.kit, paths.docker_host if own else "")
 
 
-def _load_images(daemon: Daemon, choice: Choice, store: Store) -> None:
-    docker = daemon.docker if choice.docker_host else None
+def _load_images(choice: Choice, store: Store) -> None:
+    """The images that the Docker daemon itself needs; a cluster's own come with minikube's preload."""
     for step in layout.IN_DAEMON:
         name = layout.reference(store, step)
-        words = ["image", "inspect", name], ["image", "load", "--input", str(store.path(step) / "image.tar")]
-        for check, load in (words,):
-            environment = {**os.environ, **({"DOCKER_HOST": choice.docker_host} if docker else {})}
-            if subprocess.run(["docker", *check], env=environment, capture_output=True, check=False).returncode == 0:
-                continue
+        if not docker_has_image(choice.docker_host, name):
             say(f"loading {name}")
-            if docker:
-                docker(*load)
-            else:
-                subprocess.run(["docker", *load], env=environment, capture_output=True, check=True)
+            docker(choice.docker_host, "image", "load", "--input", store.path(step) / "image.tar")
 
 
 def _prepare(paths: Paths, choice: Choice) -> None:
@@ -110,19 +107,26 @@ def _prepare(paths: Paths, choice: Choice) -> None:
         layout.project(paths, store)
         if choice.docker_host:
             daemon.start(store.path(programs.runc_wrapper) / "runc-wrapper")
-        _load_images(daemon, choice, store)
+        _load_images(choice, store)
 
 
-def _run(paths: Paths, profile: str, command: Sequence[str], environment: dict[str, str]) -> NoReturn:
-    choice = _choose(paths, profile, environment)
+def _run(paths: Paths, profile: str, command: Sequence[str], environment: dict[str, str], existing: bool) -> NoReturn:
+    choice = _choose(paths, profile, environment, existing)
     if choice.kit:
         _join_users(paths)
         _prepare(paths, choice)
         environment = layout.environment(paths, environment, choice.docker_host)
-    decide.record(paths.choices, profile, choice)
+        if not choice.images:
+            choice = dataclasses.replace(choice, images=preload.tarball.key)
+        elif choice.images != preload.tarball.key:
+            say("its images have changed since this profile was created: to have them, run `make down` and `make up`")
+    if not existing:
+        decide.record(paths.choices, profile, choice)
     program = shutil.which(command[0], path=environment.get("PATH"))
     if program is None:
         raise KitError(f"There is no program {command[0]}.")
+    # Python ignores it, and what is ignored stays so in the command.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.execve(program, list(command), environment)
 
 
@@ -173,6 +177,11 @@ def main(arguments: Sequence[str]) -> int:
     """Return the exit code; a command that is run replaces this process instead."""
     parser = argparse.ArgumentParser(prog="tests/kit/run", description="run a command with the kit, where it is needed")
     parser.add_argument("--profile", default="claudescale", help="the minikube profile that the command works with")
+    parser.add_argument(
+        "--existing",
+        action="store_true",
+        help="build nothing for a profile that does not exist: there is no use for it",
+    )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--status", action="store_true", help="what is built and what runs")
     what.add_argument("--down-if-last", action="store_true", help="stop the Docker daemon where no profile is left")
@@ -194,9 +203,12 @@ def main(arguments: Sequence[str]) -> int:
         elif given.clean:
             _clean(paths)
         else:
-            _run(paths, given.profile, given.command, environment)
+            _run(paths, given.profile, given.command, environment, given.existing)
     except KitError as error:
         say(str(error))
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         say("interrupted; the same command goes on where it was")

@@ -39,6 +39,23 @@ def _processes() -> Iterator[tuple[int, list[str]]]:
             yield int(entry.name), [os.fsdecode(word) for word in words if word]
 
 
+def _docker_environment(host: str) -> dict[str, str]:
+    """For the docker command; no host means the user's own daemon, wherever that is."""
+    return {**os.environ, **({"DOCKER_HOST": host} if host else {})}
+
+
+def docker(host: str, *words: str | Path) -> str:
+    """Run the docker command; raise KitError where it fails."""
+    return shell.run(["docker", *words], environment=_docker_environment(host))
+
+
+def docker_has_image(host: str, name: str) -> bool:
+    """Whether the daemon has the image."""
+    command = ["docker", "image", "inspect", name]
+    done = subprocess.run(command, env=_docker_environment(host), capture_output=True, check=False)
+    return done.returncode == 0
+
+
 class Daemon:
     """Start, heal and stop it. The caller holds the kit's lock."""
 
@@ -150,20 +167,15 @@ class Daemon:
             if subprocess.run(["iptables", "-w", "-C", *rule], capture_output=True, check=False).returncode != 0:
                 shell.run(["iptables", "-w", "-I", *rule])
 
-    def docker(self, *words: str | Path) -> str:
-        """Run the docker command on it."""
-        program = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
-        environment = {**os.environ, "DOCKER_HOST": self._paths.docker_host}
-        return shell.run([program, *words], environment=environment)
-
     def stop(self) -> None:
         """End it and everything that it made on this host; images and the cache stay."""
         if self.answers():
-            containers = self.docker("container", "ls", "--all", "--quiet").split()
+            host = self._paths.docker_host
+            containers = docker(host, "container", "ls", "--all", "--quiet").split()
             if containers:
-                self.docker("container", "rm", "--force", "--volumes", *containers)
-            self.docker("network", "prune", "--force")
-            self.docker("volume", "prune", "--force")
+                docker(host, "container", "rm", "--force", "--volumes", *containers)
+            for what in ("network", "volume"):
+                docker(host, what, "prune", "--force")
         self._end_processes()
         traces.remove(self._paths.kit, (self._paths.run, self._paths.docker_data), self._cgroup)
         shutil.rmtree(self._paths.run, ignore_errors=True)

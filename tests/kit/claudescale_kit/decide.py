@@ -32,10 +32,14 @@ class Probe:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a profile was created with; `docker_host` is the kit's own daemon, or empty for the user's."""
+    """What a profile was created with.
+
+    `docker_host` is the kit's own daemon, or empty for the user's; `images` the key of those in its node.
+    """
 
     kit: bool
     docker_host: str = ""
+    images: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,8 +146,8 @@ def probe(environment: Mapping[str, str]) -> Probe:
 
 
 def profile_exists(minikube: Path, profile: str) -> bool:
-    """Whether minikube's folder knows a cluster of this name."""
-    return (minikube / "profiles" / profile / "config.json").is_file()
+    """Whether minikube's folder knows a cluster of this name, one whose first start failed included."""
+    return (minikube / "profiles" / profile).is_dir()
 
 
 def read(choices: Path, profile: str) -> Choice | None:

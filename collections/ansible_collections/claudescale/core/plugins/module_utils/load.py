@@ -103,7 +103,7 @@ PROFILES = {
     "spike": Profile(words="a quarter of the rate, the rate, a quarter again", rate=60, seconds=180, shape=_spike),
     "stress-until-scale": Profile(
         words="from half the rate up in quarters to double, ends when the autoscaler is at its maximum",
-        rate=60,
+        rate=50,
         seconds=210,
         shape=_stress,
         until_scaled=True,

@@ -66,7 +66,14 @@ class Daemon:
         self._log = paths.logs / "dockerd.log"
         self._pid_file = paths.run / "docker.pid"
         self._execution = paths.run / "exec"
-        self._cgroup = f"/{paths.run.name}"
+
+    @property
+    def _cgroup(self) -> str:
+        """The one that the daemon was started with, by whichever version of this code."""
+        try:
+            return str(json.loads(self._config.read_text(encoding="utf-8"))["cgroup-parent"])
+        except (OSError, ValueError, KeyError):
+            return f"/{self._paths.run.name}"
 
     def answers(self) -> bool:
         return socket_answers(self._paths.socket)
@@ -129,7 +136,7 @@ class Daemon:
             "hosts": [self._paths.docker_host],
             "default-cgroupns-mode": "private",
             "exec-opts": ["native.cgroupdriver=cgroupfs"],
-            "cgroup-parent": self._cgroup,
+            "cgroup-parent": f"/{self._paths.run.name}",
             "storage-driver": "overlay2",
             "oom-score-adjust": 0,
             "shutdown-timeout": 10,

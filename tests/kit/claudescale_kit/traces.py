@@ -64,12 +64,16 @@ def remembered(kit: Path) -> bool:
 
 
 def remember(kit: Path) -> None:
-    """Note the host's state before the daemon's first start; a note that stands is older and stays."""
+    """Note the host's state before the daemon's first start; a note of this boot is older and stays."""
     note = kit / _FILE
-    if note.exists():
-        return
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    try:
+        if json.loads(note.read_text(encoding="utf-8"))["boot"] == boot:
+            return
+    except (FileNotFoundError, ValueError, KeyError):
+        pass
     state = {
-        "boot": Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip(),
+        "boot": boot,
         "rules": _all_rules(),
         "links": _links(),
         "sysctls": {name: value for name in _SYSCTLS if (value := _sysctl(name)) is not None},

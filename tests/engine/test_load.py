@@ -28,7 +28,9 @@ SHAPES = [
     pytest.param("ramp", 50, 100, [(5 * step, 10) for step in range(1, 11)], id="ramp"),
     pytest.param("ramp", 3, 25, [(1, 2)] * 6 + [(2, 2)] * 3 + [(3, 7)], id="ramp-small"),
     pytest.param("spike", 40, 61, [(10, 20), (40, 20), (10, 21)], id="spike"),
-    pytest.param("stress-until-scale", 40, 70, [(10 * step, 10) for step in range(2, 9)], id="stress"),
+    pytest.param(
+        "stress-until-scale", 40, 70, [(10 * quarter, 7) for quarter in (2, 3, 4, 4, 5, 5, 6, 6, 8, 8)], id="stress"
+    ),
 ]
 
 KNOWN = "steady, ramp, spike, stress-until-scale"

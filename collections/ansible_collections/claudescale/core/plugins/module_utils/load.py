@@ -93,7 +93,9 @@ def _spike(rate: int, seconds: int) -> tuple[Segment, ...]:
 
 
 def _stress(rate: int, seconds: int) -> tuple[Segment, ...]:
-    return _steps([max(1, rate * quarter // 4) for quarter in range(2, 9)], seconds)
+    # Soon at the rate, because an autoscaler looks at what was; then slowly on, in case that was not enough.
+    quarters = [2, 3, 4, 4, 5, 5, 6, 6, 8, 8]
+    return _steps([max(1, rate * quarter // 4) for quarter in quarters], seconds)
 
 
 # Defaults: measured on two cores with 5 ms of CPU per request, see docs/DEMO_APP.md.
@@ -102,7 +104,7 @@ PROFILES = {
     "ramp": Profile(words="ten even steps up to the rate", rate=60, seconds=200, shape=_ramp),
     "spike": Profile(words="a quarter of the rate, the rate, a quarter again", rate=60, seconds=180, shape=_spike),
     "stress-until-scale": Profile(
-        words="from half the rate up in quarters to double, ends when the autoscaler is at its maximum",
+        words="from half the rate up to double, ends when the autoscaler is at its maximum",
         rate=50,
         seconds=210,
         shape=_stress,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .errors import KitError
 
-_REGISTRY = "https://registry-1.docker.io/v2/"
+_REGISTRY = "https://registry.k8s.io/v2/"  # where Kubernetes' own images come from
 _SECONDS = 2.5
 
 

@@ -125,7 +125,7 @@ class Minikube:
                 raise Fault(
                     "MinikubeMissing",
                     f"profile {self.profile} exists, and there is no minikube to ask for its state",
-                    "install minikube on PATH, or run without check mode so that it is downloaded",
+                    "install minikube on PATH, or run state: started, which downloads it",
                 )
             return Observed(condition=Condition.ABSENT)
         ran = self._run("status", "-o", "json", timeout=LOOK_SECONDS)
@@ -214,8 +214,9 @@ class Minikube:
         finally:
             path.unlink(missing_ok=True)
             os.close(descriptor)
-            with contextlib.suppress(OSError):
-                self._own_folder.rmdir()  # stays where any profile has something in it
+            with contextlib.suppress(OSError):  # they stay where there is something in them
+                self._own_folder.rmdir()
+                self.folder.rmdir()
 
     def _try_lock(self, path: Path) -> int | None:
         """A descriptor that holds the lock; None where another run holds it, or removed the file meanwhile."""

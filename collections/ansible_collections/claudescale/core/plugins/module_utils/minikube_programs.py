@@ -28,8 +28,8 @@ class Program:
 
     name: str
     path: Path | None  # None: not here (check mode downloads nothing)
-    source: str  # path, downloaded before, downloaded, would be downloaded
-    version: str
+    source: str  # path, downloaded before, downloaded, would be downloaded, missing
+    version: str | None  # None: it is missing
 
     @property
     def changed(self) -> bool:
@@ -61,8 +61,8 @@ def default_folder(environment: Mapping[str, str]) -> Path:
     return Path(cache) / "claudescale" / "bin"
 
 
-def obtain(needed: Needed, folder: Path, environment: Mapping[str, str], *, check: bool, timeout: float) -> Program:
-    """The program from PATH, else from folder in the needed version, else downloaded into it (not in check mode)."""
+def find(needed: Needed, folder: Path, environment: Mapping[str, str]) -> Program:
+    """The program from PATH, else from folder in the needed version, else missing."""
     found = shutil.which(needed.name, path=environment.get("PATH"))
     if found is not None:
         return Program(
@@ -71,6 +71,14 @@ def obtain(needed: Needed, folder: Path, environment: Mapping[str, str], *, chec
     kept = folder / needed.name
     if os.access(kept, os.X_OK) and version_of(needed.name, kept, environment) == needed.version:
         return Program(name=needed.name, path=kept, source="downloaded before", version=needed.version)
+    return Program(name=needed.name, path=None, source="missing", version=None)
+
+
+def obtain(needed: Needed, folder: Path, environment: Mapping[str, str], *, check: bool, timeout: float) -> Program:
+    """The program as find() has it, else downloaded into folder (not in check mode)."""
+    found = find(needed, folder, environment)
+    if found.path is not None:
+        return found
     if check:
         return Program(name=needed.name, path=None, source="would be downloaded", version=needed.version)
     release = download.Release(name=needed.name, url=needed.url, checksum=needed.checksum)

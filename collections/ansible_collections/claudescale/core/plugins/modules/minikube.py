@@ -29,7 +29,7 @@ requirements:
 notes:
   - minikube refuses to run as root unless it gets C(--force). This module passes C(--force) when, and only when, it
     runs with user ID 0, and checks memory and CPUs itself, because C(--force) makes minikube skip most of its checks.
-  - minikube and kubectl are taken from PATH; where they are missing they are downloaded with a checksum.
+  - minikube and kubectl are taken from PATH; where they are missing O(state=started) downloads them with a checksum.
 attributes:
   check_mode:
     description: Can run in check mode and tell what would change without changing anything.
@@ -201,7 +201,9 @@ versions:
   type: dict
   sample: {"minikube": "v1.38.1", "kubernetes": "v1.35.1", "client": "v1.35.1"}
 binaries:
-  description: Path of each program and where it came from - path, downloaded before, downloaded, would be downloaded.
+  description:
+    - Path of each program and where it came from.
+    - That is one of path, downloaded before, downloaded, would be downloaded and missing.
   returned: success
   type: dict
   sample:
@@ -306,27 +308,22 @@ def request_from(parameters: dict[str, Any]) -> Request:
 
 
 def programs(parameters: dict[str, Any], request: Request, *, check: bool) -> dict[str, minikube_programs.Program]:
-    """Find or fetch minikube and kubectl."""
+    """Find minikube and kubectl; fetch them only for a start."""
     folder = Path(parameters["download_dir"] or minikube_programs.default_folder(os.environ))
-    needed = (
-        ("minikube", parameters["minikube_version"]),
-        ("kubectl", request.kubernetes_version),
-    )
-    return {
-        name: minikube_programs.obtain(
-            minikube_programs.Needed(
-                name=name,
-                version=version,
-                site=parameters[f"{name}_base_url"],
-                checksum=parameters[f"{name}_checksum"],
-            ),
-            folder,
-            os.environ,
-            check=check,
-            timeout=60,
+    versions = {"minikube": parameters["minikube_version"], "kubectl": request.kubernetes_version}
+    found = {}
+    for name, version in versions.items():
+        needed = minikube_programs.Needed(
+            name=name,
+            version=version,
+            site=parameters[f"{name}_base_url"],
+            checksum=parameters[f"{name}_checksum"],
         )
-        for name, version in needed
-    }
+        if request.wanted is Wanted.STARTED:
+            found[name] = minikube_programs.obtain(needed, folder, os.environ, check=check, timeout=60)
+        else:
+            found[name] = minikube_programs.find(needed, folder, os.environ)
+    return found
 
 
 def perform(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:

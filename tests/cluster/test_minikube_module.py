@@ -29,22 +29,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.long]
 
 PROFILE = "claudescale-module"
 BIN = Path(sys.executable).parent
-PLAYBOOK = """
-- hosts: localhost
-  gather_facts: false
-  tasks:
-    - name: The module
-      claudescale.core.minikube: "{{ options }}"
-      register: answer
-      ignore_errors: true
-    - name: Its answer
-      ansible.builtin.copy:
-        content: "{{ answer | to_json }}"
-        dest: "{{ answer_file }}"
-        mode: "0600"
-      check_mode: false
-      diff: false
-"""
 FOREIGN = """\
 apiVersion: v1
 kind: Config
@@ -58,7 +42,7 @@ contexts:
 - {name: beta, context: {cluster: beta, user: me, namespace: "no"}}
 - {name: 2024-01-01, context: {cluster: "007", user: me}}
 users:
-- {name: me, user: {token: 1e3}}
+- {name: me, user: {token: "1e3"}}
 """
 FOREIGN_NAMES = {"alpha", "beta", "2024-01-01"}
 
@@ -107,11 +91,15 @@ class Machine:
         return {**os.environ, "KUBECONFIG": str(self.kubeconfig), "ANSIBLE_FORCE_COLOR": "0"}
 
     def command(self, answer: Path, options: dict[str, Any], *more: str) -> list[str]:
-        playbook = self.folder / "play.yml"
-        playbook.write_text(PLAYBOOK)
         given = {"profile": PROFILE, "base_image": self.image, "memory_mb": 2200, **options}
-        variables = json.dumps({"options": given, "answer_file": str(answer)})
-        return [str(BIN / "ansible-playbook"), str(playbook), "-e", variables, *more]
+        copied = {"content": "{{ answer | to_json }}", "dest": str(answer), "mode": "0600"}
+        tasks = [
+            {"claudescale.core.minikube": given, "register": "answer", "ignore_errors": True},
+            {"ansible.builtin.copy": copied, "check_mode": False, "diff": False},
+        ]
+        playbook = self.folder / "play.yml"
+        playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+        return [str(BIN / "ansible-playbook"), str(playbook), *more]
 
     def play(self, *, check: bool = False, **options: Any) -> dict[str, Any]:
         """The module's answer."""

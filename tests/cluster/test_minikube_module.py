@@ -281,8 +281,7 @@ def test_interrupted_starts_are_mended_by_a_rerun(machine: Machine) -> None:
         after = draw.uniform(3, 35)
         code = interrupt(machine, after, how)
         print(f"first start, {how.name} after {after:.1f} s: exit {code}", flush=True)
-        mended = machine.step(0)
-        assert mended["changed"] is True
+        machine.step(0)  # where the killed play's module lived on, this waits for it and finds the cluster
         assert "Ready" in machine.kubectl("get", "nodes")
         assert machine.play()["changed"] is False
         machine.play(state="stopped")

@@ -248,6 +248,19 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
     assert not (tmp_path / ".minikube/claudescale").exists()
 
 
+def test_check_mode_waits_for_another_run_and_writes_nothing(tmp_path: Path) -> None:
+    made = machine(tmp_path)
+    made.wait_for_others(0)
+    assert list(tmp_path.iterdir()) == []
+    with made.alone(5), pytest.raises(Fault, match="ProfileBusy"):
+        made.wait_for_others(0.3)
+    left = tmp_path / ".minikube/claudescale/claudescale.lock"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    made.wait_for_others(0)  # a killed run holds no lock
+    assert left.exists()
+
+
 def test_a_waiting_run_goes_on_when_the_other_ends(tmp_path: Path) -> None:
     order = []
     made = machine(tmp_path)

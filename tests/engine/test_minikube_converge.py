@@ -70,6 +70,9 @@ class Machine:
     def alone(self, timeout: float) -> Iterator[None]:
         yield
 
+    def wait_for_others(self, timeout: float) -> None:
+        pass
+
     def look(self) -> Observed:
         status = {Condition.RUNNING: RUNNING_STATUS, Condition.STOPPED: STOPPED_STATUS}.get(self.condition)
         return Observed(condition=self.condition, status=status, settings=self.settings)

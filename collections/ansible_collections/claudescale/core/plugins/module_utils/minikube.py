@@ -54,6 +54,7 @@ def converge(request: Request, machine: Minikube, context: Context, *, check: bo
     if request.wanted is Wanted.STARTED:
         context.check_usable()
     if check:
+        machine.wait_for_others(request.timeout)
         return _converge(request, machine, context, check=True)
     with machine.alone(request.timeout):
         return _converge(request, machine, context, check=False)

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -199,9 +199,31 @@ class Minikube:
     @contextlib.contextmanager
     def alone(self, timeout: float) -> Iterator[None]:
         """One run at a time works on this profile; waits at most timeout seconds for another one to end."""
-        end = time.monotonic() + timeout
         path = self._own(".lock")
-        while (descriptor := self._try_lock(path)) is None:
+        descriptors: list[int] = []
+
+        def locked() -> bool:
+            descriptor = self._try_lock(path)
+            descriptors.extend([descriptor] if descriptor is not None else [])
+            return descriptor is not None
+
+        self._wait(locked, timeout)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(descriptors[0])
+            with contextlib.suppress(OSError):  # they stay where there is something in them
+                self._own_folder.rmdir()
+                self.folder.rmdir()
+
+    def wait_for_others(self, timeout: float) -> None:
+        """Wait until no other run works on this profile, at most timeout seconds; nothing is written, no lock either."""
+        self._wait(lambda: not _is_locked(self._own(".lock")), timeout)
+
+    def _wait(self, over: Callable[[], bool], timeout: float) -> None:
+        end = time.monotonic() + timeout
+        while not over():
             if time.monotonic() > end:
                 raise Fault(
                     "ProfileBusy",
@@ -209,14 +231,6 @@ class Minikube:
                     "wait for it to end, then run this again",
                 )
             time.sleep(0.2)
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-            os.close(descriptor)
-            with contextlib.suppress(OSError):  # they stay where there is something in them
-                self._own_folder.rmdir()
-                self.folder.rmdir()
 
     def _try_lock(self, path: Path) -> int | None:
         """A descriptor that holds the lock; None where another run holds it, or removed the file meanwhile."""
@@ -349,6 +363,21 @@ def start_arguments(request: Request, condition: Condition, addons: Sequence[str
     if root and request.driver != "none":
         arguments.append("--force")
     return arguments
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a run holds the lock; a file that a killed run left is none."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _is_same(path: Path, descriptor: int) -> bool:

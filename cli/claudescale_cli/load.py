@@ -28,6 +28,7 @@ AUTOSCALER = "demo-app-hpa"
 PROGRESS_EVERY = 5  # seconds between two lines of progress
 HOLD_SECONDS = 15.0  # load goes on so long after the autoscaler reached its maximum, so that the new pods get some
 BACK_SECONDS = 420.0  # HPA window 60 s, metrics 30 s and one pod per 30 s, with room
+WATCH_FAILURES = 5  # in a row, a second apart, until a load ends because nobody can see the autoscaler
 SUMMARY_SECONDS = 8.0  # after the Job was told to end
 PROFILE_HELP = "; ".join(f"{name}: {profile.words}" for name, profile in PROFILES.items())
 
@@ -193,13 +194,21 @@ def _see_back(cluster: ClusterClient, screen: Screen) -> None:
 def scalings(cluster: ClusterClient, leaving: threading.Event) -> Iterator[Scaling]:
     """The autoscaler's numbers at each of its watch events; ClaudeScaleError where it cannot be watched any more."""
     path = f"/apis/autoscaling/v2/namespaces/{cluster.namespace}/horizontalpodautoscalers"
+    failures = 0
     while not leaving.is_set():
-        # Each watch begins with what is there: nothing is lost between two of them.
-        for kind, hpa in cluster.watch(path, {"fieldSelector": f"metadata.name={AUTOSCALER}"}):
-            if kind != "DELETED":
-                yield scaling(hpa)
-            if leaving.is_set():
-                return
+        try:
+            # Each watch begins with what is there: nothing is lost between two of them.
+            for kind, hpa in cluster.watch(path, {"fieldSelector": f"metadata.name={AUTOSCALER}"}):
+                failures = 0
+                if kind != "DELETED":
+                    yield scaling(hpa)
+                if leaving.is_set():
+                    return
+        except ClaudeScaleError:
+            failures += 1
+            if failures > WATCH_FAILURES:
+                raise
+            leaving.wait(1.0)
 
 
 def _read(source: str, items: Callable[[], Iterator[Any]], news: queue.Queue[tuple[str, Any]]) -> None:

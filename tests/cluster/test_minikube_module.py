@@ -257,8 +257,24 @@ def test_dangerous_changes_are_refused_and_change_nothing(machine: Machine) -> N
     assert [warning.split()[0] for warning in warned["warnings"]] == ["memory_mb", "cpus"]
 
 
+def descendants(ancestor: int) -> list[int]:
+    """The processes that a process started, and those that they started."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    found = [ancestor]
+    for one in found:
+        found.extend(child for child, parent in parents.items() if parent == one)
+    return found[1:]
+
+
 def interrupt(machine: Machine, after: float, how: signal.Signals, **options: Any) -> int:
-    """A play that gets a signal, as a whole process group, after so many seconds; its exit code."""
+    """A play that gets a signal after so many seconds; its exit code.
+
+    SIGINT goes to the process group, as from a keyboard (the module lives on, in a session of its own); SIGKILL goes to
+    everything that the play started, module and minikube too, as when the machine goes down.
+    """
     answer = machine.folder / "interrupted.json"
     with subprocess.Popen(
         machine.command(answer, options),
@@ -268,6 +284,9 @@ def interrupt(machine: Machine, after: float, how: signal.Signals, **options: An
         try:
             process.wait(timeout=after)
         except subprocess.TimeoutExpired:
+            for victim in descendants(process.pid) if how is signal.SIGKILL else []:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(victim, how)
             os.killpg(process.pid, how)
         return process.wait(timeout=60)
 
@@ -281,7 +300,7 @@ def test_interrupted_starts_are_mended_by_a_rerun(machine: Machine) -> None:
         after = draw.uniform(3, 35)
         code = interrupt(machine, after, how)
         print(f"first start, {how.name} after {after:.1f} s: exit {code}", flush=True)
-        machine.step(0)  # where the killed play's module lived on, this waits for it and finds the cluster
+        machine.step(0)  # where the play's module lived on, this waits for it and finds the cluster
         assert "Ready" in machine.kubectl("get", "nodes")
         assert machine.play()["changed"] is False
         machine.play(state="stopped")

@@ -218,7 +218,7 @@ class Minikube:
                 self.folder.rmdir()
 
     def wait_for_others(self, timeout: float) -> None:
-        """Wait until no other run works on this profile, at most timeout seconds; nothing is written, no lock either."""
+        """Wait until no other run works on this profile, at most timeout seconds; writes nothing, no lock either."""
         self._wait(lambda: not _is_locked(self._own(".lock")), timeout)
 
     def _wait(self, over: Callable[[], bool], timeout: float) -> None:

@@ -34,7 +34,11 @@ PROFILE_HELP = "; ".join(f"{name}: {profile.words}" for name, profile in PROFILE
 
 
 class Signalled(BaseException):
-    """SIGTERM came: like KeyboardInterrupt, nothing but the outermost place may swallow it."""
+    """A signal came: like KeyboardInterrupt, nothing but the outermost place may swallow it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 class Screen:
@@ -119,13 +123,14 @@ def load(
     screen = Screen(typer.echo)
     run = LoadRun(cluster, plan)
     try:
-        with _sigterm_raises():
+        with _signals_raise():
             _send(cluster, run, plan, screen)
             if plan.until_scaled if see_back is None else see_back:
                 _see_back(cluster, screen)
     except (KeyboardInterrupt, Signalled) as ended:
         typer.echo("ended: the load's Job is gone")
-        raise typer.Exit(143 if isinstance(ended, Signalled) else 130) from None
+        number = ended.number if isinstance(ended, Signalled) else signal.SIGINT
+        raise typer.Exit(128 + number) from None
     if screen.summary is None or not screen.summary["ok"]:
         raise ClaudeScaleError("no request was answered: claudescale status shows whether the demo app runs")
     if plan.until_scaled and screen.full_at is None:
@@ -231,21 +236,28 @@ def _take(news: queue.Queue[tuple[str, Any]], screen: Screen, seconds: float) ->
 
 
 @contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise Signalled
+def _signals_raise() -> Iterator[None]:
+    """SIGTERM and a closed terminal end the load as Ctrl-C does."""
 
-    before = signal.signal(signal.SIGTERM, end)
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise Signalled(number)
+
+    # What is ignored stays ignored: that is what nohup is for.
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, end) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
 def _no_signals() -> Iterator[None]:
     """While the Job is deleted, which is bounded in time, a second Ctrl-C must not leave it running."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         yield
     finally:

@@ -183,7 +183,7 @@ def ctrl_c_works() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 def test_a_signal_leaves_nothing_running(cluster: Cluster, ctrl_c_works: None, number: signal.Signals) -> None:
     command = ["claudescale", "--context", cluster.context, "load", "steady", "--rate", "5", "--duration", "120"]
     with subprocess.Popen(

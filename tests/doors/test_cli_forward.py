@@ -156,6 +156,7 @@ def test_a_forward_whose_pod_goes_is_started_again(claudescale: Command, ports: 
     assert answer(ports["demo-app"])
 
 
+@pytest.mark.long
 def test_a_forward_that_hangs_is_started_again(claudescale: Command, ports: dict[str, int]) -> None:
     assert claudescale("forward", "start", *options(ports)).returncode == 0
     before = child_of("prometheus")

@@ -79,7 +79,7 @@ def test_every_plan_keeps_its_bounds(profile: str, rate: int, seconds: int) -> N
 @given(profile=st.sampled_from(sorted(PROFILES)), rate=st.integers(1, 250), seconds=durations)
 def test_the_runner_reads_what_the_engine_plans(profile: str, rate: int, seconds: int) -> None:
     plan = make_plan(profile, rate=rate, seconds=seconds)
-    container = job_manifest(plan, image="i", namespace="shop")["spec"]["template"]["spec"]["containers"][0]
+    container = job_manifest(plan, name="n", image="i", namespace="shop")["spec"]["template"]["spec"]["containers"][0]
     read = load_runner.read_plan(container["env"][0]["value"])
     assert read.target == "http://demo-app.shop.svc/work"
     assert read.segments == tuple((segment.rate, segment.seconds) for segment in plan.segments)
@@ -92,9 +92,9 @@ def test_bounds_are_the_same_on_both_sides() -> None:
 
 def test_job_ends_by_itself_and_has_no_rights() -> None:
     plan = make_plan("steady", rate=5, seconds=30)
-    job = job_manifest(plan, image="claudescale/load:1", namespace="claudescale")
+    job = job_manifest(plan, name="load-steady-1", image="claudescale/load:1", namespace="claudescale")
     spec, pod = job["spec"], job["spec"]["template"]["spec"]
-    assert job["metadata"]["generateName"] == "load-steady-"
+    assert job["metadata"]["name"] == "load-steady-1"
     assert job["metadata"]["labels"][LABEL] == "steady"
     assert spec["backoffLimit"] == 0
     assert spec["activeDeadlineSeconds"] >= 30 + START_SECONDS

@@ -31,6 +31,7 @@ class Scripted:
     pods: list[dict[str, Any]] = field(default_factory=lambda: [RUNNING])
     logs: list[list[str | Exception]] = field(default_factory=list)
     phase: str | None = "Running"
+    mute: bool = False  # creates what it is asked to, and never says so
     created: list[dict[str, Any]] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     context: str = "c"
@@ -47,7 +48,9 @@ class Scripted:
 
     def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         self.created.append(body)
-        return {"metadata": {"name": "load-x"}}
+        if self.mute:
+            raise ClusterStopped("no answer")
+        return body
 
     def delete(self, path: str) -> None:
         self.deleted.append(path)
@@ -74,6 +77,7 @@ def started(cluster: Scripted) -> load_run.LoadRun:
 def test_the_image_is_the_workers() -> None:
     cluster = Scripted()
     started(cluster)
+    assert cluster.created[0]["metadata"]["name"].startswith("load-steady-")
     assert cluster.created[0]["spec"]["template"]["spec"]["containers"][0]["image"] == "claudescale/load:7"
 
 
@@ -148,4 +152,13 @@ def test_stop_deletes_the_job_and_may_come_at_any_time() -> None:
     run = started(cluster)
     run.stop()
     run.stop()
-    assert cluster.deleted == [f"{JOBS}/load-x"] * 2
+    assert cluster.deleted == [f"{JOBS}/{run.name}"] * 2
+
+
+def test_a_job_whose_creation_was_never_answered_is_deleted() -> None:
+    cluster = Scripted(mute=True)
+    run = load_run.LoadRun(cast(ClusterClient, cluster), make_plan("steady"))
+    with pytest.raises(ClusterStopped):
+        run.start()
+    run.stop()
+    assert cluster.deleted == [f"{JOBS}/{cluster.created[0]['metadata']['name']}"]

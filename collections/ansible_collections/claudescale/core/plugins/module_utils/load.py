@@ -133,7 +133,7 @@ def make_plan(profile: str, *, rate: int | None = None, seconds: int | None = No
     return plan
 
 
-def job_manifest(plan: LoadPlan, *, image: str, namespace: str, service: str = "demo-app") -> dict[str, Any]:
+def job_manifest(plan: LoadPlan, *, name: str, image: str, namespace: str, service: str = "demo-app") -> dict[str, Any]:
     """The Job that sends the plan's load to the service, and ends by itself whatever happens to who started it."""
     labels = {
         "app.kubernetes.io/name": "load",
@@ -179,7 +179,7 @@ def job_manifest(plan: LoadPlan, *, image: str, namespace: str, service: str = "
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"generateName": f"load-{plan.profile}-", "namespace": namespace, "labels": labels},
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": START_SECONDS + plan.seconds + TAIL_SECONDS,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -65,8 +66,11 @@ class LoadRun:
                     "a load runs already: end it where it was started, "
                     f"or by kubectl {where} delete job {job['metadata']['name']}"
                 )
-        manifest = job_manifest(self._plan, image=load_image(self._cluster), namespace=self._cluster.namespace)
-        self.name = self._cluster.create(self._jobs, manifest)["metadata"]["name"]
+        image = load_image(self._cluster)
+        # Named here, not by the API server: stop() finds it even where the answer never arrives.
+        self.name = f"load-{self._plan.profile}-{secrets.token_hex(3)}"
+        manifest = job_manifest(self._plan, name=self.name, image=image, namespace=self._cluster.namespace)
+        self._cluster.create(self._jobs, manifest)
 
     def follow(self) -> Iterator[dict[str, Any]]:
         """The load runner's lines (kind progress, summary, error) as they come, each second once.

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.cluster
 
 UP_SECONDS = 180
 BACK_SECONDS = 420
+IDLE_SECONDS = 90
 SPACE = 'namespace="claudescale"'
 DEMO = f'{SPACE}, pod=~"demo-app-.*"'
 LATENCY = f"sum by (le) (rate(demo_app_request_duration_seconds_bucket{{{SPACE}}}[1m]))"
@@ -62,6 +63,17 @@ def samples(cluster: Cluster, promql: str) -> list[tuple[dict[str, str], float]]
 def figures(cluster: Cluster) -> dict[str, float]:
     found = {name: samples(cluster, promql) for name, promql in QUERIES.items()}
     return {name: entries[0][1] if entries else math.nan for name, entries in found.items()}
+
+
+def idle(cluster: Cluster) -> dict[str, float]:
+    """The figures once what others sent has left their window of a minute."""
+    deadline = time.monotonic() + IDLE_SECONDS
+    while True:
+        now = figures(cluster)
+        if now["requests per second"] < 1:
+            return now
+        assert time.monotonic() < deadline, f"the cluster does not come to rest: {now}"
+        time.sleep(3)
 
 
 @contextmanager
@@ -115,7 +127,7 @@ def seen(cluster: Cluster) -> Seen:
     """One stress-until-scale, from an idle cluster up and back."""
     verified = cluster.make("verify-prometheus")
     assert verified.code == 0, verified.text
-    found = Seen(idle=figures(cluster), load=verified)
+    found = Seen(idle=idle(cluster), load=verified)
 
     def look() -> None:
         try:

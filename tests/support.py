@@ -16,7 +16,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 PROFILE = "claudescale-test"
 RECAP = re.compile(r"^localhost\s*: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
-TASK = re.compile(r"^TASK \[(.+?)\] \*+$", re.MULTILINE)
+TASK = re.compile(r"^TASK \[(.+?)\] \*+$")
+CHANGE = re.compile(r"^changed: \[localhost\](?: => \(item=(?P<item>.+)\))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,17 +35,16 @@ class Made:
         assert found, self.text[-3000:]
         return int(found.group(2))
 
-    def changed_tasks(self) -> list[str]:
-        """The names of the tasks that reported a change, in order."""
-        names = []
-        current = ""
+    def changes(self) -> list[str]:
+        """What was changed, in order: the loop's item where the task has one, else the task's name."""
+        found = []
+        task = ""
         for line in self.text.splitlines():
-            task = TASK.match(line)
-            if task:
-                current = task.group(1)
-            elif line.startswith("changed:") and (not names or names[-1] != current):
-                names.append(current)
-        return names
+            if title := TASK.match(line):
+                task = title.group(1)
+            elif change := CHANGE.match(line):
+                found.append(change.group("item") or task)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,8 @@ def run(command: list[str], environment: dict[str, str], timeout: float, folder:
 
 def environment_for(kubeconfig: Path) -> dict[str, str]:
     """This process's environment with a kubeconfig of its own, so that no test touches a person's."""
-    return {**os.environ, "KUBECONFIG": str(kubeconfig), "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "KUBECONFIG": str(kubeconfig), "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"}
 
 
 def other_cluster_objects() -> dict[str, Any] | None:

@@ -79,8 +79,7 @@ class Screen:
             )
         if now.current >= now.maximum and self.full_at is None:
             self.full_at = time.monotonic()
-            if before is not None and before.current < now.current:
-                self.say(f"{now.name}: at its maximum of {now.maximum}")
+            self.say(f"{now.name}: at its maximum of {now.maximum}")
 
 
 def progress_line(line: dict[str, Any]) -> str:

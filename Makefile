@@ -45,7 +45,7 @@ watch: environment ## load, CPU, wanted and ready replicas, live
 	@$(command) watch
 
 load: environment ## send load: PROFILE=steady|ramp|spike|stress-until-scale [RATE=per second] [DURATION=seconds]
-	@$(command) load $(PROFILE) $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION))
+	@$(command) load $(PROFILE) $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION)) $(ARGS)
 
 forward: environment ## prometheus 9090, grafana 3000, demo-app 8080 on 127.0.0.1
 	@$(command) forward start

@@ -27,10 +27,11 @@ class Part:
     arguments: tuple[str, ...]
     cluster: bool = False
     short: bool = True  # belongs to `make test`
+    beside: bool = False  # runs beside the part after it, its output shown when it has ended
 
 
 PARTS = (
-    Part(name="lint", arguments=("tests/test_lint.py",)),
+    Part(name="lint", arguments=("tests/test_lint.py",), beside=True),
     Part(name="unit", arguments=("tests", "--ignore=tests/test_lint.py", "-m", "not cluster and not long")),
     Part(name="cluster", arguments=("tests/cluster", "-m", "cluster and not long"), cluster=True),
     Part(name="packages", arguments=("tests/doors", "-m", "long and not cluster"), cluster=True, short=False),
@@ -41,23 +42,27 @@ PARTS = (
 )
 
 
-def run_part(part: Part, report: Path) -> tuple[int, int, int]:
-    """Run one part; (passed, failed, skipped), where a part that ran nothing counts as one failure."""
+def start_part(part: Part, report: Path) -> subprocess.Popen[str]:
+    """Start one part; what runs beside others is told when it has ended."""
     launcher = [str(ROOT / "tests/kit/run"), "--profile", PROFILE, "--"] if part.cluster else []
-    command = [
-        *launcher,
-        sys.executable,
-        "-m",
-        "pytest",
-        *part.arguments,
-        "--junitxml",
-        str(report),
-        "-o",
-        "junit_family=xunit2",
-    ]
+    options = ["--junitxml", str(report), "-o", "junit_family=xunit2"]
     if part.name not in ("lint", "unit"):
-        command.append("--capture=no")  # long steps show progress
-    code = subprocess.run(command, cwd=ROOT, check=False, stdin=subprocess.DEVNULL).returncode
+        options.append("--capture=no")  # long steps show progress
+    return subprocess.Popen(
+        [*launcher, sys.executable, "-m", "pytest", *part.arguments, *options],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE if part.beside else None,
+        stderr=subprocess.STDOUT if part.beside else None,
+        text=True,
+    )
+
+
+def end_part(process: subprocess.Popen[str], report: Path) -> tuple[int, int, int]:
+    """Wait for a part; (passed, failed, skipped), where a part that ran nothing counts as one failure."""
+    output, _ = process.communicate()
+    if output:
+        print(output, end="", flush=True)
     try:
         suite = ET.parse(report).getroot().find("testsuite")
     except (OSError, ET.ParseError):
@@ -66,7 +71,7 @@ def run_part(part: Part, report: Path) -> tuple[int, int, int]:
         return 0, 1, 0
     total, skipped = int(suite.get("tests", "0")), int(suite.get("skipped", "0"))
     failed = int(suite.get("failures", "0")) + int(suite.get("errors", "0"))
-    if failed == 0 and (code != 0 or total == 0):
+    if failed == 0 and (process.returncode != 0 or total == 0):
         failed = 1
     return max(total - failed - skipped, 0), failed, skipped
 
@@ -79,14 +84,20 @@ def main() -> int:
     options = parser.parse_args()
     chosen = [part for part in PARTS if (part.name == options.part if options.part else options.all or part.short)]
     started = time.monotonic()
-    rows, sums = [], [0, 0, 0]
+    rows: list[tuple[str, tuple[int, int, int], float]] = []
     with tempfile.TemporaryDirectory() as folder:
+        under_way: list[tuple[Part, subprocess.Popen[str], Path, float]] = []
         for number, part in enumerate(chosen, start=1):
             print(f"== part {number} of {len(chosen)}: {part.name}", flush=True)
-            before = time.monotonic()
-            counts = run_part(part, Path(folder) / f"{part.name}.xml")
-            rows.append((part.name, counts, time.monotonic() - before))
-            sums = [old + new for old, new in zip(sums, counts, strict=True)]
+            report = Path(folder) / f"{part.name}.xml"
+            under_way.insert(0, (part, start_part(part, report), report, time.monotonic()))
+            if part.beside and number < len(chosen):
+                continue
+            for begun, process, place, before in under_way:
+                counts = end_part(process, place)
+                rows.append((begun.name, counts, time.monotonic() - before))
+            under_way = []
+    sums = [sum(counts[index] for _, counts, _ in rows) for index in range(3)]
     if any(part.cluster for part in chosen) and not os.environ.get("CLAUDESCALE_KEEP"):
         subprocess.run([str(ROOT / "tests/kit/run"), "--down-if-last"], cwd=ROOT, check=False)
     print(f"\n{'part':<12}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")

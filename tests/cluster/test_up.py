@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 
 import pytest
@@ -96,38 +95,3 @@ def test_up_mends_the_three_and_nothing_else(cluster: Cluster, spoiled: dict[str
     assert is_spoiled(cluster, spoiled) == [False, False, False]
     assert set(made.changes()) == SPOILED
     assert uids == cluster.kubectl("get", "deploy,hpa,svc,cm,pvc,sa", "-o", "jsonpath={.items[*].metadata.uid}")
-
-
-def test_a_held_floor_stays(cluster: Cluster) -> None:
-    held = {"metadata": {"annotations": {"claudescale.io/base": "2"}}, "spec": {"minReplicas": 3}}
-    cluster.kubectl("patch", "hpa", "demo-app-hpa", "--type=merge", "-p", json.dumps(held))
-    try:
-        made = cluster.site()
-        assert made.code == 0
-        assert made.changed == 0
-        assert cluster.get("hpa", "demo-app-hpa")["spec"]["minReplicas"] == 3
-    finally:
-        free = {"metadata": {"annotations": {"claudescale.io/base": None}}}
-        cluster.kubectl("patch", "hpa", "demo-app-hpa", "--type=merge", "-p", json.dumps(free))
-    made = cluster.site()
-    assert made.changed == 1
-    assert cluster.get("hpa", "demo-app-hpa")["spec"]["minReplicas"] == 2
-
-
-def test_assistant_cannot_write(cluster: Cluster) -> None:
-    account = "system:serviceaccount:claudescale:claudescale-sa"
-    for verb, resource in (
-        ("update", "deployments.apps/scale"),
-        ("patch", "horizontalpodautoscalers.autoscaling"),
-        ("create", "pods/exec"),
-        ("get", "secrets"),
-        ("delete", "pods"),
-    ):
-        done = subprocess.run(
-            ["kubectl", "--context", cluster.context, "auth", "can-i", verb, resource, "--as", account],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=cluster.environment,
-        )
-        assert done.stdout.strip() == "no", (verb, resource)

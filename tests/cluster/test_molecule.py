@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -18,8 +19,10 @@ ROLES = sorted(path.name for path in (COLLECTION / "roles").iterdir() if path.is
 
 @pytest.mark.parametrize("role", ROLES)
 def test_sequence(cluster: Cluster, role: str) -> None:
-    environment = cluster.environment | {"CLAUDESCALE_PROFILE": cluster.profile}
-    molecule = str(Path(sys.executable).with_name("molecule"))
+    programs = Path(sys.executable).parent  # molecule looks for ansible-config on PATH
+    path = os.pathsep.join([str(programs), cluster.environment["PATH"]])
+    environment = cluster.environment | {"CLAUDESCALE_PROFILE": cluster.profile, "PATH": path}
+    molecule = str(programs / "molecule")
     made = run([molecule, "test", "--scenario-name", role], environment, timeout=600, folder=COLLECTION)
     assert made.code == 0, made.text[-3000:]
     for action in ("converge", "idempotence", "verify"):

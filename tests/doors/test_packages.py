@@ -76,7 +76,7 @@ def test_tarball_plays_in_check_mode(tmp_path: Path) -> None:
     collections = tmp_path / "collections"
     environment["ANSIBLE_COLLECTIONS_PATH"] = str(collections)
     succeed(
-        [BIN / "ansible-galaxy", "collection", "install", "--no-deps", "-p", collections, tarball],
+        [BIN / "ansible-galaxy", "collection", "install", "--force", "--no-deps", "-p", collections, tarball],
         tmp_path,
         environment,
     )

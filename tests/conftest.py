@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import PROFILE, Cluster, Made, environment_for, other_cluster_objects
+
+# A background job of a shell ignores Ctrl-C, and its children with it: what the tests start must not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

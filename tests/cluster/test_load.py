@@ -6,7 +6,6 @@ import math
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
@@ -55,16 +54,8 @@ def test_the_load_was_answered_and_left_nothing(cluster: Cluster, seen: Seen) ->
     assert cluster.kubectl("get", "jobs,pods", "-l", "claudescale.io/load", "-o", "name") == ""
 
 
-@pytest.fixture
-def ctrl_c_works() -> Iterator[None]:
-    """A background job of a shell ignores Ctrl-C, and its children with it: not these."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-def test_a_signal_leaves_nothing_running(cluster: Cluster, ctrl_c_works: None, number: signal.Signals) -> None:
+def test_a_signal_leaves_nothing_running(cluster: Cluster, number: signal.Signals) -> None:
     command = ["claudescale", "--context", cluster.context, "load", "steady", "--rate", "5", "--duration", "120"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=cluster.environment

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from tests.support import Cluster, Made
@@ -36,15 +36,30 @@ class Event:
     seconds: float
     current: int
     wanted: int
+    cpu_known: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """The autoscaler's watch events, and the second of the monotonic clock that they count from."""
+
+    began: float
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """How long the watch lasts already."""
+        return time.monotonic() - self.began
 
 
 @dataclass(kw_only=True)
 class Seen:
-    """What was seen around one load; `loaded` is the look at which the most requests came."""
+    """What was seen around one load; `loaded` is the look at which the most requests came, began a watch's second."""
 
     idle: dict[str, float]
+    began: float
     loaded: dict[str, float] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
+    events: list[Event]
     load: Made
 
 
@@ -74,7 +89,8 @@ def idle(cluster: Cluster) -> dict[str, float]:
 def watched(cluster: Cluster, events: list[Event]) -> Iterator[float]:
     """Note, and print, each watch event that changes the autoscaler's numbers; yields the clock's start."""
     began = time.monotonic()
-    template = r'jsonpath={.status.currentReplicas} {.status.desiredReplicas}{"\n"}'
+    cpu = "{.status.currentMetrics[*].resource.current.averageUtilization}"
+    template = rf'jsonpath={{.status.currentReplicas}} {{.status.desiredReplicas}} {cpu}{{"\n"}}'
     process = subprocess.Popen(
         ["kubectl", "--context", cluster.context, "get", "hpa", "demo-app-hpa", "--watch", "-o", template],
         stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=cluster.environment,
@@ -84,10 +100,11 @@ def watched(cluster: Cluster, events: list[Event]) -> Iterator[float]:
         assert process.stdout is not None
         with process.stdout as lines:
             for line in lines:
-                current, wanted = (int(word) for word in line.split())
-                if not events or (events[-1].current, events[-1].wanted) != (current, wanted):
-                    events.append(Event(seconds=time.monotonic() - began, current=current, wanted=wanted))
-                    print(f"watch event after {events[-1].seconds:.0f} s: wants {wanted}, has {current}", flush=True)
+                current, wanted, *cpu = (int(word) for word in line.split())
+                event = Event(seconds=time.monotonic() - began, current=current, wanted=wanted, cpu_known=bool(cpu))
+                if not events or replace(event, seconds=events[-1].seconds) != events[-1]:
+                    events.append(event)
+                    print(f"watch event after {event.seconds:.0f} s: wants {wanted}, has {current}", flush=True)
 
     reader = threading.Thread(target=read)
     reader.start()

@@ -6,16 +6,24 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.climb import UP_SECONDS, Seen, figures, idle, repeated, watched
+from tests.cluster.climb import UP_SECONDS, Event, Seen, Watch, figures, idle, repeated, watched
 from tests.support import Cluster
 
 
 @pytest.fixture(scope="session")
-def seen(cluster: Cluster) -> Iterator[Seen]:
-    """One stress-until-scale, from an idle cluster up; the autoscaler is watched until the session's end."""
+def watch(cluster: Cluster) -> Iterator[Watch]:
+    """The autoscaler, watched from the end of `make up` to the end of the session."""
+    events: list[Event] = []
+    with watched(cluster, events) as began:
+        yield Watch(began=began, events=events)
+
+
+@pytest.fixture(scope="session")
+def seen(cluster: Cluster, watch: Watch) -> Seen:
+    """One stress-until-scale, from an idle cluster up."""
     verified = cluster.make("verify-prometheus")
     assert verified.code == 0, verified.text
-    found = Seen(idle=idle(cluster), load=verified)
+    found = Seen(idle=idle(cluster), began=watch.seconds, events=watch.events, load=verified)
 
     def look() -> None:
         try:
@@ -25,9 +33,6 @@ def seen(cluster: Cluster) -> Iterator[Seen]:
         if now["requests per second"] > found.loaded.get("requests per second", 0):
             found.loaded = now
 
-    with watched(cluster, found.events):
-        with repeated(look, 5):
-            found.load = cluster.make(
-                "load", "PROFILE=stress-until-scale", "ARGS=--no-see-back", timeout=UP_SECONDS + 120
-            )
-        yield found
+    with repeated(look, 5):
+        found.load = cluster.make("load", "PROFILE=stress-until-scale", "ARGS=--no-see-back", timeout=UP_SECONDS + 120)
+    return found

@@ -7,10 +7,19 @@ import time
 
 import pytest
 
-from tests.cluster.climb import BACK_SECONDS, Seen
+from tests.cluster.climb import BACK_SECONDS, Seen, Watch
 from tests.support import Cluster
 
 pytestmark = pytest.mark.cluster
+
+KNOWN_SECONDS = 300
+
+
+def test_the_autoscaler_knew_the_cpu_for_five_minutes_after_up(watch: Watch) -> None:
+    while watch.seconds < KNOWN_SECONDS:
+        time.sleep(1)
+    assert watch.events
+    assert [event for event in watch.events if not event.cpu_known] == []
 
 
 def test_without_load_the_autoscaler_goes_back_to_two(seen: Seen) -> None:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,12 +28,14 @@ class Part:
     arguments: tuple[str, ...]
     cluster: bool = False
     short: bool = True  # belongs to `make test`
-    beside: bool = False  # runs beside the part after it, its output shown when it has ended
+    beside: bool = False  # runs beside the others
 
 
 PARTS = (
     Part(name="lint", arguments=("tests/test_lint.py",), beside=True),
-    Part(name="unit", arguments=("tests", "--ignore=tests/test_lint.py", "-m", "not cluster and not long")),
+    Part(
+        name="unit", arguments=("tests", "--ignore=tests/test_lint.py", "-m", "not cluster and not long"), beside=True
+    ),
     Part(name="cluster", arguments=("tests/cluster", "-m", "cluster and not long"), cluster=True),
     Part(name="packages", arguments=("tests/doors", "-m", "long and not cluster"), cluster=True, short=False),
     Part(name="module", arguments=("tests/cluster/test_minikube_module.py", "-m", "long"), cluster=True, short=False),
@@ -42,27 +45,47 @@ PARTS = (
 )
 
 
-def start_part(part: Part, report: Path) -> subprocess.Popen[str]:
-    """Start one part; what runs beside others is told when it has ended."""
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of one part; a part that ran nothing counts as one failure."""
+
+    name: str
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0
+
+
+def run_part(part: Part, folder: Path) -> Outcome:
+    """Run one part to its end; what runs beside others gives way to them, and is shown when it has ended."""
+    report = folder / f"{part.name}.xml"
     launcher = [str(ROOT / "tests/kit/run"), "--profile", PROFILE, "--"] if part.cluster else []
+    if part.beside:
+        launcher = ["nice"]
     options = ["--junitxml", str(report), "-o", "junit_family=xunit2"]
-    if part.name not in ("lint", "unit"):
+    if not part.beside:
         options.append("--capture=no")  # long steps show progress
-    return subprocess.Popen(
+    print(f"== {part.name} begins", flush=True)
+    began = time.monotonic()
+    done = subprocess.run(
         [*launcher, sys.executable, "-m", "pytest", *part.arguments, *options],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE if part.beside else None,
         stderr=subprocess.STDOUT if part.beside else None,
         text=True,
+        check=False,
     )
+    seconds = time.monotonic() - began
+    print(f"{done.stdout or ''}== {part.name} ended after {seconds:.0f} s", flush=True)
+    passed, failed, skipped = counts(report)
+    if failed == 0 and (done.returncode != 0 or passed + skipped == 0):
+        failed = 1
+    return Outcome(name=part.name, passed=passed, failed=failed, skipped=skipped, seconds=seconds)
 
 
-def end_part(process: subprocess.Popen[str], report: Path) -> tuple[int, int, int]:
-    """Wait for a part; (passed, failed, skipped), where a part that ran nothing counts as one failure."""
-    output, _ = process.communicate()
-    if output:
-        print(output, end="", flush=True)
+def counts(report: Path) -> tuple[int, int, int]:
+    """(passed, failed, skipped) by pytest's report; (0, 1, 0) where there is none."""
     try:
         suite = ET.parse(report).getroot().find("testsuite")
     except (OSError, ET.ParseError):
@@ -71,8 +94,6 @@ def end_part(process: subprocess.Popen[str], report: Path) -> tuple[int, int, in
         return 0, 1, 0
     total, skipped = int(suite.get("tests", "0")), int(suite.get("skipped", "0"))
     failed = int(suite.get("failures", "0")) + int(suite.get("errors", "0"))
-    if failed == 0 and (process.returncode != 0 or total == 0):
-        failed = 1
     return max(total - failed - skipped, 0), failed, skipped
 
 
@@ -84,28 +105,28 @@ def main() -> int:
     options = parser.parse_args()
     chosen = [part for part in PARTS if (part.name == options.part if options.part else options.all or part.short)]
     started = time.monotonic()
-    rows: list[tuple[str, tuple[int, int, int], float]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        under_way: list[tuple[Part, subprocess.Popen[str], Path, float]] = []
-        for number, part in enumerate(chosen, start=1):
-            print(f"== part {number} of {len(chosen)}: {part.name}", flush=True)
-            report = Path(folder) / f"{part.name}.xml"
-            under_way.insert(0, (part, start_part(part, report), report, time.monotonic()))
-            if part.beside and number < len(chosen):
-                continue
-            for begun, process, place, before in under_way:
-                counts = end_part(process, place)
-                rows.append((begun.name, counts, time.monotonic() - before))
-            under_way = []
-    sums = [sum(counts[index] for _, counts, _ in rows) for index in range(3)]
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor() as pool:
+        folder = Path(name)
+        beside = [pool.submit(run_part, part, folder) for part in chosen if part.beside]
+        outcomes = [run_part(part, folder) for part in chosen if not part.beside]
+        outcomes = [future.result() for future in beside] + outcomes
     if any(part.cluster for part in chosen) and not os.environ.get("CLAUDESCALE_KEEP"):
         subprocess.run([str(ROOT / "tests/kit/run"), "--down-if-last"], cwd=ROOT, check=False)
+    outcomes.append(
+        Outcome(
+            name="all",
+            passed=sum(outcome.passed for outcome in outcomes),
+            failed=sum(outcome.failed for outcome in outcomes),
+            skipped=sum(outcome.skipped for outcome in outcomes),
+            seconds=time.monotonic() - started,
+        )
+    )
     print(f"\n{'part':<12}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
-    for name, (passed, failed, skipped), seconds in rows:
-        print(f"{name:<12}{passed:>8}{failed:>8}{skipped:>9}{seconds:>9.0f}")
-    print(f"{'all':<12}{sums[0]:>8}{sums[1]:>8}{sums[2]:>9}{time.monotonic() - started:>9.0f}")
-    print(f"{sums[0]} passed, {sums[1]} failed, {sums[2]} skipped", flush=True)
-    return 1 if sums[1] else 0
+    for row in outcomes:
+        print(f"{row.name:<12}{row.passed:>8}{row.failed:>8}{row.skipped:>9}{row.seconds:>9.0f}")
+    every = outcomes[-1]
+    print(f"{every.passed} passed, {every.failed} failed, {every.skipped} skipped", flush=True)
+    return 1 if every.failed else 0
 
 
 if __name__ == "__main__":

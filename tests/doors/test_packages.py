@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import bootstrap
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 COLLECTION = ROOT / "collections/ansible_collections/claudescale/core"
 BIN = Path(sys.executable).parent
@@ -91,7 +93,7 @@ def test_tarball_plays_in_check_mode(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_wheel_plays_in_check_mode(tmp_path: Path) -> None:
     environment = outside(tmp_path)
-    uv = shutil.which("uv") or next((Path.home() / ".cache/claudescale").glob("uv-*/bin/uv"))
+    (uv,) = bootstrap.uv_program()
     succeed([uv, "build", "--quiet", "--wheel", "--out-dir", tmp_path, ROOT], tmp_path, environment)
     (wheel,) = tmp_path.glob("claudescale-*.whl")
     names = zipfile.ZipFile(wheel).namelist()

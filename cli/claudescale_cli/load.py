@@ -16,11 +16,11 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
-from ansible_collections.claudescale.core.plugins.module_utils.cluster_client import ClusterClient
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.overview import Scaling, scaling
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
-from ansible_collections.claudescale.core.plugins.module_utils.load import PROFILES, LoadPlan, make_plan
-from ansible_collections.claudescale.core.plugins.module_utils.load_run import LoadRun
-from ansible_collections.claudescale.core.plugins.module_utils.overview import Scaling, scaling
+from ansible_collections.claudescale.core.plugins.module_utils.load.profiles import PROFILES, LoadPlan, make_plan
+from ansible_collections.claudescale.core.plugins.module_utils.load.run import LoadRun
 
 from claudescale_cli.common import Options
 

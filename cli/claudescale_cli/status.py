@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from ansible_collections.claudescale.core.plugins.module_utils.overview import overview
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.overview import overview
 
 from claudescale_cli import forward_state
 from claudescale_cli.common import Options, make_console, plain_table

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from ansible_collections.claudescale.core.plugins.module_utils.cluster_client import ClusterClient
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.prometheus import Prometheus, QueryError, Sample
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
-from ansible_collections.claudescale.core.plugins.module_utils.prometheus import Prometheus, QueryError, Sample
 
 from claudescale_cli import grafana
 from claudescale_cli.common import Options, make_console, plain_table

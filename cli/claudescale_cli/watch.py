@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from ansible_collections.claudescale.core.plugins.module_utils.cluster_client import ClusterClient
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.overview import Scaling, scaling
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.prometheus import Prometheus, QueryError
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
-from ansible_collections.claudescale.core.plugins.module_utils.overview import Scaling, scaling
-from ansible_collections.claudescale.core.plugins.module_utils.prometheus import Prometheus, QueryError
 from rich.live import Live
 from rich.table import Table
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import pytest
 import yaml
-from ansible_collections.claudescale.core.plugins.module_utils import download
+from ansible_collections.claudescale.core.plugins.module_utils.minikube import download
 from ansible_collections.claudescale.core.plugins.modules import minikube
 
 ROOT = Path(__file__).resolve().parent.parent.parent

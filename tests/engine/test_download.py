@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from ansible_collections.claudescale.core.plugins.module_utils import download, minikube_programs
 from ansible_collections.claudescale.core.plugins.module_utils.errors import Fault
+from ansible_collections.claudescale.core.plugins.module_utils.minikube import download
+from ansible_collections.claudescale.core.plugins.module_utils.minikube import programs as minikube_programs
 
 PROGRAM = b"""#!/bin/sh
 echo '{"minikubeVersion": "v1.38.1", "clientVersion": {"gitVersion": "v1.35.1"}}'

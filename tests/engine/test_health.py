@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from ansible_collections.claudescale.core.plugins.module_utils.health import HealthServer
+from ansible_collections.claudescale.core.plugins.module_utils.controller.health import HealthServer
 
 CONTROLLER = [sys.executable, "-m", "ansible_collections.claudescale.core.plugins.module_utils.controller"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.claudescale.core.plugins.module_utils import kubeconfig
 from ansible_collections.claudescale.core.plugins.module_utils.errors import Fault
-from ansible_collections.claudescale.core.plugins.module_utils.minikube_context import Context
+from ansible_collections.claudescale.core.plugins.module_utils.minikube import kubeconfig
+from ansible_collections.claudescale.core.plugins.module_utils.minikube.context import Context
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from ansible_collections.claudescale.core.images import load_runner
-from ansible_collections.claudescale.core.plugins.module_utils.load import (
+from ansible_collections.claudescale.core.plugins.module_utils.load.profiles import (
     LABEL,
     MAX_RATE,
     MAX_SECONDS,

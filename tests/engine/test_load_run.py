@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
-from ansible_collections.claudescale.core.plugins.module_utils import load_run
-from ansible_collections.claudescale.core.plugins.module_utils.cluster_client import ClusterClient, ClusterStopped
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient, ClusterStopped
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
-from ansible_collections.claudescale.core.plugins.module_utils.load import make_plan
+from ansible_collections.claudescale.core.plugins.module_utils.load import run as load_run
+from ansible_collections.claudescale.core.plugins.module_utils.load.profiles import make_plan
 
 SPACE = "namespaces/claudescale"
 PODS = f"/api/v1/{SPACE}/pods"

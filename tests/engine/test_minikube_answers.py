@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.claudescale.core.plugins.module_utils import minikube_answers as answers
 from ansible_collections.claudescale.core.plugins.module_utils.errors import Fault
-from ansible_collections.claudescale.core.plugins.module_utils.minikube_model import Condition, Settings
+from ansible_collections.claudescale.core.plugins.module_utils.minikube import answers
+from ansible_collections.claudescale.core.plugins.module_utils.minikube.model import Condition, Settings
 
 
 def status(host: str, kubelet: str, apiserver: str, kubeconfig: str, **more: object) -> dict[str, Any]:

@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.claudescale.core.plugins.module_utils import minikube_cli
 from ansible_collections.claudescale.core.plugins.module_utils.errors import Fault
-from ansible_collections.claudescale.core.plugins.module_utils.minikube_model import (
+from ansible_collections.claudescale.core.plugins.module_utils.minikube import cli as minikube_cli
+from ansible_collections.claudescale.core.plugins.module_utils.minikube.model import (
     Condition,
     Observed,
     Request,
@@ -288,7 +288,7 @@ def test_a_program_does_not_outlive_its_killed_caller(tmp_path: Path) -> None:
     """
     sleeper = program(tmp_path, "sleeper", child_text)
     caller = f"""
-        from ansible_collections.claudescale.core.plugins.module_utils import minikube_cli
+        from ansible_collections.claudescale.core.plugins.module_utils.minikube import cli as minikube_cli
         minikube_cli.run([{str(sleeper)!r}], {{}}, 60)
     """
     with subprocess.Popen([sys.executable, "-c", textwrap.dedent(caller)]) as process:

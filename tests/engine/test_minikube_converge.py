@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.claudescale.core.plugins.module_utils import minikube, minikube_plan
 from ansible_collections.claudescale.core.plugins.module_utils.errors import Fault
-from ansible_collections.claudescale.core.plugins.module_utils.minikube_cli import DockerFacts
-from ansible_collections.claudescale.core.plugins.module_utils.minikube_context import Context
-from ansible_collections.claudescale.core.plugins.module_utils.minikube_model import (
+from ansible_collections.claudescale.core.plugins.module_utils.minikube import converge as minikube
+from ansible_collections.claudescale.core.plugins.module_utils.minikube import plan as minikube_plan
+from ansible_collections.claudescale.core.plugins.module_utils.minikube.cli import DockerFacts
+from ansible_collections.claudescale.core.plugins.module_utils.minikube.context import Context
+from ansible_collections.claudescale.core.plugins.module_utils.minikube.model import (
     Condition,
     Observed,
     Request,

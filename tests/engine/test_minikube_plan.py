@@ -6,9 +6,9 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from ansible_collections.claudescale.core.plugins.module_utils import minikube_plan
 from ansible_collections.claudescale.core.plugins.module_utils.errors import Fault
-from ansible_collections.claudescale.core.plugins.module_utils.minikube_model import (
+from ansible_collections.claudescale.core.plugins.module_utils.minikube import plan as minikube_plan
+from ansible_collections.claudescale.core.plugins.module_utils.minikube.model import (
     Condition,
     Observed,
     Request,

@@ -242,12 +242,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.claudescale.core.plugins.module_utils import minikube, minikube_programs
 from ansible_collections.claudescale.core.plugins.module_utils.errors import Fault
-from ansible_collections.claudescale.core.plugins.module_utils.kubeconfig import YAML_ERROR, paths
-from ansible_collections.claudescale.core.plugins.module_utils.minikube_cli import Minikube
-from ansible_collections.claudescale.core.plugins.module_utils.minikube_context import Context
-from ansible_collections.claudescale.core.plugins.module_utils.minikube_model import (
+from ansible_collections.claudescale.core.plugins.module_utils.minikube import converge as minikube
+from ansible_collections.claudescale.core.plugins.module_utils.minikube import programs as minikube_programs
+from ansible_collections.claudescale.core.plugins.module_utils.minikube.cli import Minikube
+from ansible_collections.claudescale.core.plugins.module_utils.minikube.context import Context
+from ansible_collections.claudescale.core.plugins.module_utils.minikube.kubeconfig import YAML_ERROR, paths
+from ansible_collections.claudescale.core.plugins.module_utils.minikube.model import (
     COMPONENTS,
     RUNTIMES,
     Request,

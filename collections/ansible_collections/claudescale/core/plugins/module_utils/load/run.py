@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.claudescale.core.plugins.module_utils.cluster_client import (
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import (
     ApiError,
     ClusterClient,
     ClusterStopped,
 )
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
-from ansible_collections.claudescale.core.plugins.module_utils.load import (
+from ansible_collections.claudescale.core.plugins.module_utils.load.profiles import (
     LABEL,
     START_SECONDS,
     LoadPlan,

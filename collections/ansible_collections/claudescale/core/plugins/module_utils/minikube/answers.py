@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.claudescale.core.plugins.module_utils.errors import Fault, one_line
-from ansible_collections.claudescale.core.plugins.module_utils.minikube_model import Condition, Settings
+from ansible_collections.claudescale.core.plugins.module_utils.minikube.model import Condition, Settings
 
 ERROR_TYPE = "io.k8s.sigs.minikube.error"
 STEP_TYPE = "io.k8s.sigs.minikube.step"

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ansible_collections.claudescale.core.plugins.module_utils.errors import Fault
-from ansible_collections.claudescale.core.plugins.module_utils.minikube_model import (
+from ansible_collections.claudescale.core.plugins.module_utils.minikube.model import (
     Condition,
     Observed,
     Plan,

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.claudescale.core.plugins.module_utils import minikube_plan
 from ansible_collections.claudescale.core.plugins.module_utils.errors import Fault
-from ansible_collections.claudescale.core.plugins.module_utils.minikube_cli import Minikube
-from ansible_collections.claudescale.core.plugins.module_utils.minikube_context import Context, entry
-from ansible_collections.claudescale.core.plugins.module_utils.minikube_model import (
+from ansible_collections.claudescale.core.plugins.module_utils.minikube import plan as minikube_plan
+from ansible_collections.claudescale.core.plugins.module_utils.minikube.cli import Minikube
+from ansible_collections.claudescale.core.plugins.module_utils.minikube.context import Context, entry
+from ansible_collections.claudescale.core.plugins.module_utils.minikube.model import (
     Condition,
     Observed,
     Plan,

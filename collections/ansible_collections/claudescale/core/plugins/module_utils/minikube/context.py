@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.claudescale.core.plugins.module_utils import kubeconfig
 from ansible_collections.claudescale.core.plugins.module_utils.errors import Fault
+from ansible_collections.claudescale.core.plugins.module_utils.minikube import kubeconfig
 
 with contextlib.suppress(ImportError):  # the door says which package is missing
     import yaml

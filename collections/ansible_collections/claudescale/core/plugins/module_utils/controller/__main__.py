@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 
-from ansible_collections.claudescale.core.plugins.module_utils.health import HealthServer
+from ansible_collections.claudescale.core.plugins.module_utils.controller.health import HealthServer
 
 DEFAULT_PORT = 8080
 

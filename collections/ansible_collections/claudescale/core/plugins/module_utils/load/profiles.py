@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What a load is: a profile becomes segments of a constant rate, and segments become a Job. Pure.
 
-The arrival rate is open: requests come when they are due, as users do. What runs the Job is load_run.py, what sends
+The arrival rate is open: requests come when they are due, as users do. What runs the Job is run.py, what sends
 the requests is the load runner in the image.
 """
 

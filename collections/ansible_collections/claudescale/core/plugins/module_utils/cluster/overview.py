@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ansible_collections.claudescale.core.plugins.module_utils.cluster_client import ClusterClient
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
 
 
 @dataclass(frozen=True, kw_only=True)

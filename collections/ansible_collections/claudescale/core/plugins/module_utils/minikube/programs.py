@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.claudescale.core.plugins.module_utils import download, minikube_cli
 from ansible_collections.claudescale.core.plugins.module_utils.errors import Fault
+from ansible_collections.claudescale.core.plugins.module_utils.minikube import cli as minikube_cli
+from ansible_collections.claudescale.core.plugins.module_utils.minikube import download
 
 MINIKUBE_SITE = "https://github.com/kubernetes/minikube/releases/download"
 KUBECTL_SITE = "https://dl.k8s.io/release"

@@ -98,6 +98,9 @@ def main() -> int:
     except BootstrapError as error:
         print(f"environment: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("environment: interrupted; the same command makes it anew", file=sys.stderr)
+        return 130
     return 0
 
 

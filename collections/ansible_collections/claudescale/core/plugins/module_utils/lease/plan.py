@@ -1,0 +1,507 @@
+# Copyright (c) 2026 ClaudeScale contributors
+# SPDX-License-Identifier: MIT
+"""What is to be done next for one workload, from a snapshot of what is there. Pure.
+
+plan() looks at everything anew and returns the steps of the first stage that has any; the caller does them, looks again
+and asks again, until there is nothing to do. So each step follows from the state alone, and a controller that dies
+between any two of them is continued by the next one.
+
+The order of the stages is the order of what matters: what policy took away ends, floors come down and go up, pods are
+brought up to them, requests are decided, ends are recorded, and statuses say it all.
+
+A raise is recorded before it is written (FloorIntended) and its outcome after it (FloorWritten). A restore waits for no
+record: FloorRestored follows when it can be written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.claudescale.core.plugins.module_utils import moments
+from ansible_collections.claudescale.core.plugins.module_utils.lease import ledger as chain
+from ansible_collections.claudescale.core.plugins.module_utils.lease import rules, table
+from ansible_collections.claudescale.core.plugins.module_utils.lease.ledger import (
+    Intent,
+    LeaseFacts,
+    Ledger,
+    refusal_key,
+)
+from ansible_collections.claudescale.core.plugins.module_utils.lease.model import (
+    CONTROLLER,
+    Autoscaler,
+    Held,
+    Lease,
+    Mode,
+    Policy,
+    Workload,
+    WorkloadRef,
+)
+
+REPEAT_SECONDS = 60.0  # repeats of a refusal make one record in so long
+BATCH = 20  # decisions at a time, so that a flood of requests delays no deadline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Everything that a plan is made from. `can_record` is False after an append failed: then only what may wait for no
+    record is planned."""
+
+    now: float
+    workload: WorkloadRef
+    policy: Policy | None
+    target: Workload | None
+    autoscalers: tuple[Autoscaler, ...]
+    leases: tuple[Lease, ...]
+    ledger: Ledger
+    can_record: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Append:
+    """The next record of the chain; `lease` is the one it speaks of, for the Event that people see."""
+
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteFloor:
+    """minReplicas and annotations of an autoscaler, in one write with its resourceVersion."""
+
+    autoscaler: Autoscaler
+    floor: int
+    held: Held
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restore:
+    """The base as minReplicas, and none of our annotations."""
+
+    autoscaler: Autoscaler
+    floor: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropOwnership:
+    """One of our entries in an autoscaler's managedFields."""
+
+    autoscaler: Autoscaler
+    entry: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RaiseScale:
+    """Bring 0 < replicas < floor up to the floor, so that pods start at once."""
+
+    workload: Workload
+    replicas: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refuse:
+    """A repeated refusal: it is said in the lease's status, and recorded with the others of its minute."""
+
+    lease: Lease
+    decision: Mapping[str, Any]
+
+
+Step = Append | WriteFloor | Restore | DropOwnership | RaiseScale | Refuse
+
+
+def plan(snapshot: Snapshot) -> list[Step]:
+    """The steps of the first stage that has any; an empty list when nothing is to be done now."""
+    view = View(snapshot)
+    for stage in STAGES:
+        steps = [step for step in stage(view) if snapshot.can_record or not isinstance(step, Append)]
+        if steps:
+            return steps
+    return []
+
+
+def next_deadline(snapshot: Snapshot) -> float | None:
+    """When time alone makes something to do; None when it does not."""
+    moments_ahead = [
+        moment
+        for lease in snapshot.leases
+        if (facts := snapshot.ledger.leases.get(lease.uid)) is not None and facts.open
+        for moment in (lease.start, lease.end)
+        if moment > snapshot.now
+    ]
+    return min(moments_ahead, default=None)
+
+
+class View:
+    """A snapshot with what every stage asks of it, worked out once."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.by_uid = {lease.uid: lease for lease in snapshot.leases}
+        self.open = snapshot.ledger.accepted(snapshot.workload)
+        self.main = _main(snapshot)
+        enforced = snapshot.policy is not None and snapshot.policy.mode is Mode.ENFORCE
+        timely = [facts for facts in self.open if enforced and self._in_time(facts)]
+        held = self.main.held.leases if self.main and self.main.held else ()
+        self.running = [self.by_uid[facts.uid] for facts in timely if facts.started or facts.name in held]
+        running = {lease.uid for lease in self.running}
+        self.due = [self.by_uid[facts.uid] for facts in timely if facts.uid not in running]
+
+    def _in_time(self, facts: LeaseFacts) -> bool:
+        lease = self.by_uid.get(facts.uid)
+        return lease is not None and not lease.ended and lease.start <= self.snapshot.now < lease.end
+
+    def ground(self, autoscaler: Autoscaler) -> table.Ground:
+        """The table's row for an autoscaler, in numbers."""
+        known = self.snapshot.ledger.floors.get(autoscaler.uid)
+        holding = {*(known.leases if known else ()), *(autoscaler.held.leases if autoscaler.held else ())}
+        in_force = autoscaler is self.main and any(lease.name in holding for lease in self.running)
+        return table.apply(autoscaler, known, in_force=in_force)
+
+    @property
+    def base(self) -> int | None:
+        """The floor without any lease; None where no single autoscaler has it."""
+        return self.ground(self.main).base if self.main else None
+
+    def decision(self, lease: Lease, earlier: int) -> rules.Decision:
+        """Ask every rule about a lease, now."""
+        snapshot = self.snapshot
+        facts = rules.Facts(
+            lease=lease,
+            now=snapshot.now,
+            policy=snapshot.policy,
+            workload=snapshot.target,
+            autoscalers=snapshot.autoscalers,
+            base=self.base,
+            earlier=earlier,
+        )
+        return rules.decide(facts)
+
+    def contribution(self, lease: Lease) -> int:
+        """What a lease adds to the floor: never more than policy allows now."""
+        policy = self.snapshot.policy
+        return min(lease.replicas, policy.maximum) if policy else lease.replicas
+
+
+def _main(snapshot: Snapshot) -> Autoscaler | None:
+    """The autoscaler that leases go to: the one that holds some already, else the only one."""
+    held = [a for a in snapshot.autoscalers if a.held is not None and a.held.leases]
+    if held:
+        return held[0]
+    return snapshot.autoscalers[0] if len(snapshot.autoscalers) == 1 else None
+
+
+def _what_policy_took(view: View) -> Iterable[Step]:
+    """Deleting the policy or setting it to Observe ends its leases for good."""
+    policy = view.snapshot.policy
+    if policy is not None and policy.mode is Mode.ENFORCE:
+        return
+    cause = "PolicyRemoved" if policy is None else "PolicyObserves"
+    for facts in view.open:
+        yield _lease_ended(view, facts, cause)
+
+
+def _ownership(view: View) -> Iterable[Step]:
+    """No field is ours where no lease holds the floor."""
+    for autoscaler in view.snapshot.autoscalers:
+        free = autoscaler.held is None and view.ground(autoscaler).seen.state is table.State.FREE
+        if free and autoscaler.our_entries and not (autoscaler is view.main and view.running):
+            yield DropOwnership(autoscaler=autoscaler, entry=autoscaler.our_entries[-1])
+            return
+
+
+def _scale(view: View) -> Iterable[Step]:
+    """Pods start at once where the floor stands already."""
+    target, main = view.snapshot.target, view.main
+    if target is None or main is None or main.held is None or not view.running:
+        return
+    if not main.held.contested_by and main.floor == main.held.floor and 0 < target.replicas < main.floor:
+        yield RaiseScale(workload=target, replicas=min(main.floor, main.maximum))
+
+
+def _floors(view: View) -> Iterable[Step]:
+    """Floors come down and go up, one autoscaler after the other."""
+    uids = {autoscaler.uid for autoscaler in view.snapshot.autoscalers}
+    for intent in list(view.snapshot.ledger.intents.values()):
+        if intent.workload == view.snapshot.workload and intent.autoscaler not in uids:
+            yield _outcome(view, intent, chain.OVERTAKEN)
+            return
+    for autoscaler in view.snapshot.autoscalers:
+        steps = list(_floor(view, autoscaler))
+        if steps:
+            yield from steps
+            return
+
+
+def _floor(view: View, autoscaler: Autoscaler) -> Iterable[Step]:
+    snapshot = view.snapshot
+    known = snapshot.ledger.floors.get(autoscaler.uid)
+    intent = snapshot.ledger.intents.get(autoscaler.uid)
+    if intent is not None and _landed(intent, autoscaler) and snapshot.can_record:
+        yield _outcome(view, intent, chain.SUCCEEDED)
+        return
+    ground = view.ground(autoscaler)
+    if (note := _note(view, autoscaler, ground)) is not None:
+        yield note
+        if snapshot.can_record:
+            return
+    mine = view.running if autoscaler is view.main else []
+    starting, refusal = _starting(view) if autoscaler is view.main else (None, None)
+    if refusal is not None and not mine:
+        yield refusal
+        if snapshot.can_record:
+            return
+    names = [lease.name for lease in mine]
+    if starting is not None and snapshot.can_record:
+        names.append(starting.name)
+        mine = [*mine, starting]
+    if not names:
+        yield from _without_leases(view, autoscaler, ground, intent)
+        return
+    floor = autoscaler.floor
+    if ground.asserted:
+        floor = min(max(ground.base, *(view.contribution(lease) for lease in mine)), autoscaler.maximum)
+    held = Held(
+        base=ground.base,
+        floor=floor,
+        leases=tuple(sorted(names)),
+        overruled=ground.overruled,
+        contested_by=ground.contested_by,
+    )
+    if intent is not None:
+        if (intent.base, intent.applied, intent.leases) == (held.base, floor, held.leases):
+            yield WriteFloor(autoscaler=autoscaler, floor=floor, held=replace(held, record=intent.sequence))
+        else:
+            yield _outcome(view, intent, chain.OVERTAKEN)
+    elif autoscaler.held is None or replace(autoscaler.held, record=None) != held or autoscaler.floor != floor:
+        if not snapshot.can_record:
+            if floor < autoscaler.floor and autoscaler.held is not None:
+                yield WriteFloor(autoscaler=autoscaler, floor=floor, held=replace(held, record=autoscaler.held.record))
+            return
+        yield _intended(view, autoscaler, ground, held, starting)
+    elif known is None or (known.base, known.applied, known.held, known.leases) != (
+        held.base,
+        floor,
+        True,
+        held.leases,
+    ):
+        yield _found(view, autoscaler, held)
+    elif refusal is not None:
+        yield refusal
+
+
+def _without_leases(view: View, autoscaler: Autoscaler, ground: table.Ground, intent: Intent | None) -> Iterable[Step]:
+    target = min(ground.base, autoscaler.maximum)
+    if autoscaler.held is not None or (ground.seen.state is not table.State.FREE and autoscaler.floor != target):
+        yield Restore(autoscaler=autoscaler, floor=target)
+        return
+    if intent is not None:
+        yield _outcome(view, intent, chain.OVERTAKEN)
+        return
+    known = view.snapshot.ledger.floors.get(autoscaler.uid)
+    if known is not None and known.held:
+        yield Append(
+            fields={
+                **_about(view, chain.FLOOR_RESTORED, chain.SUCCEEDED, autoscaler),
+                "floor": _floor_fields(known.base, known.applied, autoscaler.floor, held=False),
+                "leases": [],
+            }
+        )
+
+
+def _landed(intent: Intent, autoscaler: Autoscaler) -> bool:
+    if autoscaler.held is not None:
+        return autoscaler.held.record == intent.sequence
+    # Annotations that vanished right after the write: the value tells.
+    return autoscaler.floor == intent.applied != intent.before
+
+
+def _note(view: View, autoscaler: Autoscaler, ground: table.Ground) -> Append | None:
+    """The record of what somebody else did, once."""
+    known = view.snapshot.ledger.floors.get(autoscaler.uid)
+    event = ground.row.record
+    if event is None:
+        return None
+    noted = chain.Noted(
+        event=event, manager=ground.seen.manager or "unknown", base=ground.base, overrules=ground.row.overrules
+    )
+    if known is not None and known.noted == noted:
+        return None
+    return Append(
+        fields={
+            **_about(view, event, chain.SUCCEEDED, autoscaler),
+            "manager": noted.manager,
+            "overrules": noted.overrules,
+            "cause": ground.seen.event.name,
+            "floor": _floor_fields(ground.base, autoscaler.floor, autoscaler.floor, held=True),
+            "leases": list(autoscaler.held.leases if autoscaler.held else (known.leases if known else ())),
+        }
+    )
+
+
+def _starting(view: View) -> tuple[Lease | None, Append | None]:
+    """The first lease that is due and still allowed; else the refusal of the first that no longer is."""
+    for lease in view.due:
+        facts = view.snapshot.ledger.leases[lease.uid]
+        earlier = sum(other.decided.sequence < facts.decided.sequence for other in view.open)
+        decision = view.decision(lease, earlier)
+        if decision.allowed:
+            return lease, None
+        fields = {
+            **_about(view, chain.LEASE_REFUSED, chain.REFUSED),
+            **_lease_fields(lease),
+            "decision": decision.to_object(),
+        }
+        return None, Append(fields=fields)
+    return None, None
+
+
+def _refused_without_autoscaler(view: View) -> Iterable[Step]:
+    """A lease that is due and has no single autoscaler to go to is refused by the rules."""
+    if view.main is None:
+        _, refusal = _starting(view)
+        if refusal is not None:
+            yield refusal
+
+
+def _decide(view: View) -> Iterable[Step]:
+    """Decide what was asked and not decided yet, first come first."""
+    ledger, now = view.snapshot.ledger, view.snapshot.now
+    undecided = [lease for lease in view.snapshot.leases if lease.uid not in ledger.leases and lease.phase is None]
+    accepted = len(view.open)
+    recorded = dict(ledger.refusals)
+    for lease in undecided[:BATCH]:
+        decision = view.decision(lease, accepted)
+        if decision.allowed:
+            outcome = chain.OBSERVED if decision.observed else chain.ACCEPTED
+            accepted += outcome == chain.ACCEPTED
+        else:
+            outcome = chain.REFUSED
+            key = refusal_key(lease.requested_by, lease.workload, decision.code)
+            if now < recorded.get(key, -REPEAT_SECONDS) + REPEAT_SECONDS:
+                yield Refuse(lease=lease, decision=decision.to_object())
+                continue
+            recorded[key] = now
+        yield Append(
+            fields={
+                **_about(view, chain.LEASE_REQUESTED, outcome),
+                **_lease_fields(lease),
+                "decision": decision.to_object(),
+            }
+        )
+
+
+def _ends(view: View) -> Iterable[Step]:
+    """Record what is over, once no floor speaks of it any more."""
+    holding = {name for a in view.snapshot.autoscalers if a.held is not None for name in a.held.leases}
+    for facts in view.open:
+        cause = _over(view, facts)
+        if cause is not None and facts.name not in holding:
+            yield _lease_ended(view, facts, cause)
+
+
+def _over(view: View, facts: LeaseFacts) -> str | None:
+    lease = view.by_uid.get(facts.uid)
+    if lease is None:
+        return "Deleted"
+    if lease.ended:
+        return "EndedEarly"
+    if view.snapshot.now >= lease.end:
+        return "Expired" if facts.started else "NeverStood"
+    return None
+
+
+STAGES: tuple[Callable[[View], Iterable[Step]], ...] = (
+    _what_policy_took,
+    _ownership,
+    _scale,
+    _floors,
+    _refused_without_autoscaler,
+    _decide,
+    _ends,
+)
+
+
+def _about(view: View, event: str, outcome: str, autoscaler: Autoscaler | None = None) -> dict[str, Any]:
+    """What every record of a workload says; the controller acts unless a lease's requester does."""
+    fields: dict[str, Any] = {
+        "time": moments.text(view.snapshot.now),
+        "event": event,
+        "outcome": outcome,
+        "actor": CONTROLLER,
+        "door": CONTROLLER,
+        "workload": view.snapshot.workload.to_object(),
+    }
+    if autoscaler is not None:
+        fields["autoscaler"] = {"name": autoscaler.name, "uid": autoscaler.uid}
+    return fields
+
+
+def _lease_fields(lease: Lease) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "name": lease.name,
+        "uid": lease.uid,
+        "replicas": lease.replicas,
+        "startTime": moments.text(lease.start),
+        "endTime": moments.text(lease.end),
+        "reason": lease.reason,
+    }
+    if lease.on_behalf_of:
+        fields["onBehalfOf"] = lease.on_behalf_of
+    return {"actor": lease.requested_by, "door": lease.door, "lease": fields}
+
+
+def _floor_fields(base: int, before: int, applied: int, *, held: bool) -> dict[str, Any]:
+    return {"base": base, "before": before, "applied": applied, "held": held}
+
+
+def _intended(view: View, autoscaler: Autoscaler, ground: table.Ground, held: Held, starting: Lease | None) -> Append:
+    event = ground.seen.event
+    cause = "LeaseStart" if starting else ("LeaseEnd" if event is table.Event.NOTHING else event.name)
+    fields = {
+        **_about(view, chain.FLOOR_INTENDED, chain.INTENDED, autoscaler),
+        "cause": cause,
+        "floor": _floor_fields(ground.base, autoscaler.floor, held.floor or autoscaler.floor, held=True),
+        "leases": list(held.leases),
+    }
+    if starting is not None:
+        facts = view.snapshot.ledger.leases[starting.uid]
+        earlier = sum(other.decided.sequence < facts.decided.sequence for other in view.open)
+        fields.update(_lease_fields(starting), decision=view.decision(starting, earlier).to_object())
+    return Append(fields=fields)
+
+
+def _outcome(view: View, intent: Intent, outcome: str) -> Append:
+    kept = ("autoscaler", "floor", "leases", "cause", "actor", "door")
+    fields = {
+        **_about(view, chain.FLOOR_WRITTEN, outcome),
+        **{name: intent.fields[name] for name in kept},
+        "of": intent.sequence,
+    }
+    if "lease" in intent.fields:
+        fields["lease"] = intent.fields["lease"]
+    return Append(fields=fields)
+
+
+def _found(view: View, autoscaler: Autoscaler, held: Held) -> Append:
+    """What stands on the autoscaler without a record of it: written while records could not be."""
+    floor = held.floor or autoscaler.floor
+    return Append(
+        fields={
+            **_about(view, chain.FLOOR_WRITTEN, chain.SUCCEEDED, autoscaler),
+            "cause": "Found",
+            "floor": _floor_fields(held.base or floor, floor, floor, held=True),
+            "leases": list(held.leases),
+        }
+    )
+
+
+def _lease_ended(view: View, facts: LeaseFacts, cause: str) -> Append:
+    lease = view.by_uid.get(facts.uid)
+    fields = {
+        **_about(view, chain.LEASE_ENDED, chain.SUCCEEDED, view.main),
+        "cause": cause,
+        "lease": {"name": facts.name, "uid": facts.uid},
+    }
+    if lease is not None and cause == "EndedEarly" and lease.ended_through:
+        fields["door"] = lease.ended_through
+    return Append(fields=fields)

@@ -1,73 +1,113 @@
 # Copyright (c) 2026 ClaudeScale contributors
 # SPDX-License-Identifier: MIT
-"""The API server, as plain dictionaries: one named context, every request bounded, every failure one sentence.
+"""The API server, as plain dictionaries: every request bounded in time, every failure one sentence, nothing repeated.
 
-Callers build paths of the Kubernetes REST API; this file knows kubeconfigs, time-outs, errors and streams.
+Callers build paths of the Kubernetes REST API; what errors mean is in answers.py, whose rights are used in
+configurations.py and accounts.py. A client may be used by several threads at once.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
+from ansible_collections.claudescale.core.plugins.module_utils.cluster import accounts, answers, configurations
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.answers import ApiError, ClusterStopped
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.streams import Lines
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
 try:
-    import urllib3
-    import yaml
     from kubernetes import client as kubernetes_client
-    from kubernetes import config as kubernetes_config
-    from kubernetes.config.config_exception import ConfigException
+    from urllib3.exceptions import HTTPError
+except ImportError:  # said when a configuration is made
+    pass
 
-    MISSING = ""
-except ImportError as error:  # said when a client is made, so that importing this file needs nothing
-    MISSING = str(error)
+__all__ = ["ApiError", "ClusterClient", "ClusterStopped"]
 
 CONNECT_SECONDS = 1.5  # a stopped node's address answers nothing: the sentence must come within 3 s
-READ_SECONDS = 10.0
+READ_SECONDS = 10.0  # of silence
+WHOLE_SECONDS = 30.0  # for all of an answer, however slowly it trickles
 STREAM_SILENCE_SECONDS = 30.0  # more than the server-side time-out of a watch, so silence means a dead line
 WATCH_SECONDS = 20
+PAGE = 500  # objects: kubectl's own
+RESTARTS = 3  # of a paged list whose continue token expired (after 5 minutes)
 
-
-class ClusterStopped(ClaudeScaleError):  # noqa: N818 - a state of the world, not a mistake
-    """Nothing answers where the context points, or there is no such context."""
-
-
-class ApiError(ClaudeScaleError):
-    """The API server refused a request; `status` is its HTTP code."""
-
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
+Observer = Callable[[str, float, float], None]  # an answer's Date header; monotonic seconds when asked and answered
+PatchKind = Literal["merge", "json", "apply", "strategic"]
+PATCHES: dict[PatchKind, str] = {
+    "merge": "application/merge-patch+json",
+    "json": "application/json-patch+json",
+    "apply": "application/apply-patch+yaml",  # JSON is YAML
+    "strategic": "application/strategic-merge-patch+json",
+}
 
 
 class ClusterClient:
-    """Requests to one context's API server. `namespace` is where the callers' paths point by default.
+    """Requests to one API server. `namespace` is where the callers' paths point by default.
 
-    ClaudeScaleError where the kubeconfig cannot be read, ClusterStopped where it lacks the context.
+    Made from a kubeconfig's context: ClaudeScaleError where it cannot be read, ClusterStopped where it lacks the
+    context; for other ways see in_cluster, from_configuration and as_account. Every method raises ApiError where the
+    API server refuses, ClusterStopped where nothing answers in time, ClaudeScaleError for what is wrong on the way.
+    A method that writes may raise ClusterStopped although the write took place.
     """
 
     def __init__(self, *, context: str, namespace: str, kubeconfig: str | None = None) -> None:
-        if MISSING:
-            raise ClaudeScaleError(f"the Python package kubernetes is missing here ({MISSING}): pip install kubernetes")
-        self.context = context
+        self._set_up(configurations.from_kubeconfig(context, kubeconfig), namespace, context, kubeconfig)
+
+    @classmethod
+    def in_cluster(cls, *, namespace: str) -> ClusterClient:
+        """With the service account of the pod that this runs in; ClaudeScaleError where it runs in none."""
+        return cls._made(configurations.from_pod(), namespace)
+
+    @classmethod
+    def from_configuration(cls, configuration: Any, *, namespace: str, context: str = "") -> ClusterClient:
+        """With a kubernetes Configuration that somebody else made; it is copied. `context` is for sentences only."""
+        return cls._made(configurations.from_other(configuration), namespace, context)
+
+    def as_account(self, name: str, seconds: int = accounts.LEAST_SECONDS) -> ClusterClient:
+        """A client that uses nothing but tokens of the namespace's service account, each good for so many seconds.
+
+        The token is made by this client's rights when a request first needs it, and again in time. A 401 makes a new
+        one and sends the request again, once: what is not authenticated has not been done.
+        """
+        client = self._made(configurations.without_credentials(self.configuration), self.namespace, self.context)
+        client._use(accounts.AccountToken(self.create, self.namespace, name, seconds=seconds))
+        return client
+
+    @classmethod
+    def _made(cls, configuration: Any, namespace: str, context: str = "") -> ClusterClient:
+        client = cls.__new__(cls)
+        client._set_up(configuration, namespace, context)
+        return client
+
+    def _set_up(self, configuration: Any, namespace: str, context: str, kubeconfig: str | None = None) -> None:
+        self.context = context  # "" where no kubeconfig's context leads here
         self.namespace = namespace
         self.kubeconfig = kubeconfig
-        self.configuration = kubernetes_client.Configuration()
-        # urllib3 would repeat a refused or silent connection three times.
-        self.configuration.retries = urllib3.Retry(total=0)
+        self.configuration = configuration
+        self.on_response: list[Observer] = []  # called in the thread that asked, for refusals too
+        self._token: accounts.AccountToken | None = None
+        self._api = kubernetes_client.ApiClient(configuration=configuration)
+        self._api.user_agent = "claudescale"
+
+    def _use(self, token: accounts.AccountToken) -> None:
+        def set_token(configuration: Any) -> None:
+            configuration.api_key["BearerToken"] = f"Bearer {token.value()}"
+
+        self._token = token
+        self.configuration.api_key["BearerToken"] = ""  # the hook is asked only where there is one
+        self.configuration.refresh_api_key_hook = set_token
+
+    def authorization(self) -> str:
+        """The Authorization header of a request that is sent now, "" where a certificate (or nothing) says who asks."""
         try:
-            kubernetes_config.load_kube_config(
-                config_file=kubeconfig, context=context, client_configuration=self.configuration, persist_config=False
-            )
-        except ConfigException as error:
-            if "Expected object with name" in str(error) or "Invalid kube-config file. No configuration" in str(error):
-                raise ClusterStopped(f"the cluster is stopped: make up (no context {context} here)") from error
-            raise ClaudeScaleError(f"the kubeconfig cannot be used: {_one_line(error)}") from error
-        except (OSError, ValueError, TypeError, LookupError, yaml.YAMLError) as error:
-            raise ClaudeScaleError(f"the kubeconfig cannot be read: {_one_line(error)}") from error
-        self._api = kubernetes_client.ApiClient(configuration=self.configuration)
+            return self.configuration.get_api_key_with_prefix("BearerToken", alias="authorization") or ""
+        except configurations.UNUSABLE as error:
+            raise ClaudeScaleError(f"the credentials cannot be renewed: {configurations.one_line(error)}") from error
+
+    # Reads
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         """GET a path such as /api/v1/nodes as a dictionary."""
@@ -87,121 +127,231 @@ class ClusterClient:
                 return None
             raise
 
-    def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """POST an object."""
-        return self._json("POST", path, body=body)
+    def pages(self, path: str, query: Mapping[str, str] | None = None, limit: int = PAGE) -> Iterator[dict[str, Any]]:
+        """The items of a list, read `limit` at a time, each object once.
 
-    def delete(self, path: str, *, propagation: str = "Background") -> None:
-        """DELETE an object; one that is gone already is no error."""
+        Where the list expires while it is read (410), it is read again from its beginning: what came before stays as
+        it was given. ApiError with status 410 where that happens too often.
+        """
+        seen: set[str] = set()
+        for page in self._pages(path, query, limit):
+            for item in page["items"]:
+                meta = item["metadata"]
+                identity = meta.get("uid") or f"{meta.get('namespace')}/{meta['name']}"
+                if identity not in seen:
+                    seen.add(identity)
+                    yield item
+
+    def listed(
+        self, path: str, query: Mapping[str, str] | None = None, limit: int = PAGE
+    ) -> tuple[list[dict[str, Any]], str]:
+        """All items of a list as they were at one moment, and that moment's resourceVersion, to watch from."""
+        items: list[dict[str, Any]] = []
+        version = ""
+        for page in self._pages(path, query, limit):
+            if page["first"]:
+                items = []
+            items += page["items"]
+            version = page["version"]
+        return items, version
+
+    def _pages(self, path: str, query: Mapping[str, str] | None, limit: int) -> Iterator[dict[str, Any]]:
+        token = ""
+        restarts = 0
+        while True:
+            wanted = {**(query or {}), "limit": str(limit), **({"continue": token} if token else {})}
+            try:
+                answer = self.get(path, wanted)
+            except ApiError as error:
+                restarts += 1
+                if error.status != 410 or not token or restarts > RESTARTS:
+                    raise
+                token = ""
+                continue
+            meta = answer.get("metadata") or {}
+            yield {
+                "items": answer.get("items") or [],
+                "version": str(meta.get("resourceVersion", "")),
+                "first": not token,
+            }
+            token = meta.get("continue") or ""
+            if not token:
+                return
+
+    def whoami(self) -> str:
+        """The username that the API server knows this client by."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        answer = self.create("/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
+        return str(answer["status"]["userInfo"]["username"])
+
+    def allowed(self, verb: str, group: str, resource: str, namespace: str = "", name: str = "") -> bool:
+        """Whether RBAC lets this client do it; `resource` may be "deployments/scale". Admission is not asked."""
+        kind, _, part = resource.partition("/")
+        wanted = {"verb": verb, "group": group, "resource": kind, "subresource": part, "namespace": namespace}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {**wanted, "name": name}},
+        }
+        answer = self.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+        return bool(answer["status"].get("allowed"))
+
+    # Writes
+
+    def create(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        field_manager: str | None = None,
+        dry_run: bool = False,
+        query: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """POST an object; its answer."""
+        return self._json("POST", path, query=_write_query(query, field_manager, dry_run), body=dict(body))
+
+    def patch(
+        self,
+        path: str,
+        body: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        kind: PatchKind = "merge",
+        field_manager: str | None = None,
+        dry_run: bool = False,
+        query: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """PATCH an object, as it is then. A body of kind "json" is a list of operations.
+
+        The precondition is part of the body: metadata.resourceVersion, or an operation `test`.
+        """
+        sent = dict(body) if isinstance(body, Mapping) else [dict(operation) for operation in body]
+        wanted = _write_query(query, field_manager, dry_run)
+        return self._json("PATCH", path, query=wanted, body=sent, content_type=PATCHES[kind])
+
+    def delete(self, path: str, *, propagation: str = "Background", uid: str | None = None) -> None:
+        """DELETE an object; one that is gone already is no error. ApiError with 409 where its UID is another one."""
+        body: dict[str, Any] = {"propagationPolicy": propagation}
+        if uid is not None:
+            body["preconditions"] = {"uid": uid}
         try:
-            self._json("DELETE", path, body={"propagationPolicy": propagation})
+            self._json("DELETE", path, body=body)
         except ApiError as error:
             if error.status != 404:
                 raise
 
+    # Text and streams
+
     def text(self, path: str, query: Mapping[str, str] | None = None, *, seconds: float = READ_SECONDS) -> str:
         """GET a path that answers with text, such as a service's proxy."""
-        body: bytes = self._send("GET", path, query=query, seconds=seconds).read()
-        return body.decode(errors="replace")
+        return self._body(self._send("GET", path, query=query, seconds=seconds)).decode(errors="replace")
+
+    def stream(
+        self, path: str, query: Mapping[str, str] | None = None, *, silence: float = STREAM_SILENCE_SECONDS
+    ) -> Lines:
+        """GET a long answer, to be iterated by one thread; another may hang_up()."""
+        return Lines(self._send("GET", path, query=query, seconds=silence), self._unreachable)
 
     def lines(
         self, path: str, query: Mapping[str, str] | None = None, *, silence: float = STREAM_SILENCE_SECONDS
     ) -> Iterator[str]:
         """GET a stream, line by line until the server ends it; ClusterStopped after so many seconds of silence."""
-        response = self._send("GET", path, query=query, seconds=silence).response
-        rest = b""
-        try:
-            for chunk in response.stream(amt=None):
-                *whole, rest = (rest + chunk).split(b"\n")
-                for line in whole:
-                    yield line.decode(errors="replace")
-            if rest:
-                yield rest.decode(errors="replace")
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._unreachable(error) from error
-        finally:
-            response.close()
+        yield from self.stream(path, query, silence=silence)
 
     def watch(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
         """(ADDED, MODIFIED or DELETED, object) of a list's path, beginning with what is there.
 
-        One connection, ended by the server after WATCH_SECONDS: callers call again. ApiError with status 410 and
-        others where the watch ends with an error.
+        One connection, ended by the server after WATCH_SECONDS: callers call again, or use watch.follow. ApiError
+        with status 410 and others where the watch ends with an error.
         """
         wanted = {**(query or {}), "watch": "true", "timeoutSeconds": str(WATCH_SECONDS)}
         for line in self.lines(path, wanted):
             event = json.loads(line)
             if event["type"] == "ERROR":
-                raise ApiError(
-                    f"the watch ended: {event['object'].get('message')}", int(event["object"].get("code", 0))
-                )
+                raise answers.watch_refusal(event["object"])
             if event["type"] != "BOOKMARK":
                 yield event["type"], event["object"]
 
+    # The way there and back
+
     def _json(self, method: str, path: str, **more: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self._send(method, path, seconds=READ_SECONDS, **more).read())
+        body = self._body(self._send(method, path, seconds=READ_SECONDS, **more))
+        try:
+            answer = json.loads(body)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise ClaudeScaleError(f"what answers at {self.configuration.host} is no API server: {method} {path}")
         return answer
 
-    def _send(
+    def _send(self, method: str, path: str, **more: Any) -> Any:
+        """The open response of a request that was not refused; `more` as in _call."""
+        response, authorization = self._call(method, path, **more)
+        if response.status == 401 and self._token is not None:
+            self._body(response)
+            self._token.refuse(authorization.removeprefix("Bearer "))
+            response, _ = self._call(method, path, **more)
+        if response.status >= 300:
+            raise answers.refusal(response.status, response.headers, self._body(response), f"{method} {path}")
+        return response
+
+    def _call(
         self,
         method: str,
         path: str,
         *,
         seconds: float,
         query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-    ) -> Any:
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> tuple[Any, str]:
+        headers = {"Accept": "application/json, */*"}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        if authorization := self.authorization():
+            headers["authorization"] = authorization
         request = self._api.param_serialize(
             method=method,
             resource_path=path,
             query_params=list((query or {}).items()),
-            header_params={"Accept": "application/json, */*", **({"Content-Type": "application/json"} if body else {})},
+            header_params=headers,
             body=body,
-            auth_settings=["BearerToken"],
         )
+        sent = time.monotonic()
         try:
-            response = self._api.call_api(*request, _request_timeout=(CONNECT_SECONDS, seconds))
-            if response.status >= 300:
-                raise ApiError(*_refusal(response.status, response.read(), method, path))
+            response = self._api.call_api(*request, _request_timeout=(CONNECT_SECONDS, seconds)).response
         except kubernetes_client.ApiException as error:
             # The client wraps TLS failures in its own exception, with status 0.
-            if not error.status:
-                raise self._unreachable(error) from error
-            raise ApiError(*_refusal(error.status, error.body or b"", method, path)) from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._unreachable(error) from error
-        return response
+        except (HTTPError, OSError) as error:
+            raise self._unreachable(error) from error
+        received = time.monotonic()
+        if date := response.headers.get("Date"):
+            for observe in self.on_response:
+                observe(date, sent, received)
+        return response, authorization
+
+    def _body(self, response: Any) -> bytes:
+        """The rest of a response, whose connection is free then; ClusterStopped after WHOLE_SECONDS."""
+        deadline = time.monotonic() + WHOLE_SECONDS
+        parts = []
+        try:
+            while part := response.read1(1 << 20):
+                parts.append(part)
+                if time.monotonic() > deadline:
+                    raise TimeoutError
+        except (HTTPError, OSError) as error:
+            response.close()
+            raise self._unreachable(error) from error
+        response.release_conn()
+        return b"".join(parts)
 
     def _unreachable(self, error: Exception) -> ClaudeScaleError:
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            return ClaudeScaleError(f"the API server of context {self.context} shows a certificate that is not its own")
-        return ClusterStopped(f"the cluster is stopped: make up ({self.configuration.host} {_why(error)})")
+        return answers.unreachable(error, self.configuration.host, self.context)
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _why(error: Exception) -> str:
-    chain: list[BaseException] = []
-    link: object = error
-    while isinstance(link, BaseException) and link not in chain:
-        chain.append(link)
-        link = getattr(link, "reason", None) or link.__cause__ or link.__context__
-    if any(isinstance(found, ConnectionRefusedError) for found in chain):
-        return "refuses connections"
-    # urllib3 derives "no connection" from "no connection in time".
-    if any(isinstance(found, urllib3.exceptions.NewConnectionError) for found in chain):
-        return "cannot be reached"
-    if any(isinstance(found, (urllib3.exceptions.TimeoutError, TimeoutError)) for found in chain):
-        return "does not answer"
-    return "cannot be reached"
-
-
-def _refusal(status: int, body: bytes | str, method: str, path: str) -> tuple[str, int]:
-    try:
-        message = json.loads(body)["message"]
-    except (ValueError, KeyError, TypeError):
-        text = body.decode(errors="replace") if isinstance(body, bytes) else body
-        message = " ".join(text.split())[:200] or f"{method} {path}"
-    return f"the API server answered {status}: {message}", status
+def _write_query(query: Mapping[str, str] | None, field_manager: str | None, dry_run: bool) -> dict[str, str]:
+    return {
+        **(query or {}),
+        **({"fieldManager": field_manager} if field_manager else {}),
+        **({"dryRun": "All"} if dry_run else {}),
+    }

@@ -145,7 +145,7 @@ class Lease:
 
     @classmethod
     def from_object(cls, lease: Mapping[str, Any]) -> Lease:
-        """From a CapacityLease; its times in force count from its creation. ClaudeScaleError where a time is no time."""
+        """From a CapacityLease; its times count from its creation. ClaudeScaleError where a time is no time."""
         meta, spec = lease["metadata"], lease["spec"]
         created = moments.parse(meta["creationTimestamp"])
         start, end = times_in_force(spec, created)

@@ -45,8 +45,10 @@ BATCH = 20  # decisions at a time, so that a flood of requests delays no deadlin
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """Everything that a plan is made from. `can_record` is False after an append failed: then only what may wait for no
-    record is planned."""
+    """Everything that a plan is made from.
+
+    `can_record` is False after an append failed: then only what waits for no record is planned.
+    """
 
     now: float
     workload: WorkloadRef
@@ -224,60 +226,62 @@ def _floors(view: View) -> Iterable[Step]:
     for intent in list(view.snapshot.ledger.intents.values()):
         if intent.workload == view.snapshot.workload and intent.autoscaler not in uids:
             yield _outcome(view, intent, chain.OVERTAKEN)
-            return
     for autoscaler in view.snapshot.autoscalers:
-        steps = list(_floor(view, autoscaler))
-        if steps:
-            yield from steps
-            return
+        for step in _floor(view, autoscaler):
+            if view.snapshot.can_record or not isinstance(step, Append):
+                yield step
+                return
 
 
 def _floor(view: View, autoscaler: Autoscaler) -> Iterable[Step]:
-    snapshot = view.snapshot
-    known = snapshot.ledger.floors.get(autoscaler.uid)
-    intent = snapshot.ledger.intents.get(autoscaler.uid)
-    if intent is not None and _landed(intent, autoscaler) and snapshot.can_record:
+    """Everything that one floor needs, in order; what comes after a record is planned for when it cannot be made."""
+    intent = view.snapshot.ledger.intents.get(autoscaler.uid)
+    if intent is not None and _landed(intent, autoscaler):
         yield _outcome(view, intent, chain.SUCCEEDED)
-        return
     ground = view.ground(autoscaler)
-    if (note := _note(view, autoscaler, ground)) is not None:
-        yield note
-        if snapshot.can_record:
-            return
-    mine = view.running if autoscaler is view.main else []
+    yield from _note(view, autoscaler, ground)
+    leases = list(view.running) if autoscaler is view.main else []
     starting, refusal = _starting(view) if autoscaler is view.main else (None, None)
-    if refusal is not None and not mine:
+    if refusal is not None:
         yield refusal
-        if snapshot.can_record:
-            return
-    names = [lease.name for lease in mine]
-    if starting is not None and snapshot.can_record:
-        names.append(starting.name)
-        mine = [*mine, starting]
-    if not names:
+    if starting is not None and view.snapshot.can_record:
+        leases.append(starting)
+    if leases:
+        held = _wanted(view, autoscaler, ground, leases)
+        yield from _with_leases(view, autoscaler, ground, held, starting)
+    else:
         yield from _without_leases(view, autoscaler, ground, intent)
-        return
+
+
+def _wanted(view: View, autoscaler: Autoscaler, ground: table.Ground, leases: list[Lease]) -> Held:
+    """What ought to stand on an autoscaler while leases are active."""
     floor = autoscaler.floor
     if ground.asserted:
-        floor = min(max(ground.base, *(view.contribution(lease) for lease in mine)), autoscaler.maximum)
-    held = Held(
+        floor = min(max(ground.base, *(view.contribution(lease) for lease in leases)), autoscaler.maximum)
+    return Held(
         base=ground.base,
         floor=floor,
-        leases=tuple(sorted(names)),
+        leases=tuple(sorted(lease.name for lease in leases)),
         overruled=ground.overruled,
         contested_by=ground.contested_by,
     )
-    if intent is not None:
-        if (intent.base, intent.applied, intent.leases) == (held.base, floor, held.leases):
-            yield WriteFloor(autoscaler=autoscaler, floor=floor, held=replace(held, record=intent.sequence))
-        else:
-            yield _outcome(view, intent, chain.OVERTAKEN)
-    elif autoscaler.held is None or replace(autoscaler.held, record=None) != held or autoscaler.floor != floor:
-        if not snapshot.can_record:
-            if floor < autoscaler.floor and autoscaler.held is not None:
-                yield WriteFloor(autoscaler=autoscaler, floor=floor, held=replace(held, record=autoscaler.held.record))
-            return
+
+
+def _with_leases(
+    view: View, autoscaler: Autoscaler, ground: table.Ground, held: Held, starting: Lease | None
+) -> Iterable[Step]:
+    ledger = view.snapshot.ledger
+    intent, known = ledger.intents.get(autoscaler.uid), ledger.floors.get(autoscaler.uid)
+    floor = held.floor or autoscaler.floor
+    stands = autoscaler.held is not None and replace(autoscaler.held, record=None) == held and autoscaler.floor == floor
+    if intent is not None and (intent.base, intent.applied, intent.leases) == (held.base, floor, held.leases):
+        yield WriteFloor(autoscaler=autoscaler, floor=floor, held=replace(held, record=intent.sequence))
+    elif intent is not None:
+        yield _outcome(view, intent, chain.OVERTAKEN)
+    elif not stands:
         yield _intended(view, autoscaler, ground, held, starting)
+        if floor < autoscaler.floor and autoscaler.held is not None and not view.snapshot.can_record:
+            yield WriteFloor(autoscaler=autoscaler, floor=floor, held=replace(held, record=autoscaler.held.record))
     elif known is None or (known.base, known.applied, known.held, known.leases) != (
         held.base,
         floor,
@@ -285,8 +289,6 @@ def _floor(view: View, autoscaler: Autoscaler) -> Iterable[Step]:
         held.leases,
     ):
         yield _found(view, autoscaler, held)
-    elif refusal is not None:
-        yield refusal
 
 
 def _without_leases(view: View, autoscaler: Autoscaler, ground: table.Ground, intent: Intent | None) -> Iterable[Step]:
@@ -315,18 +317,18 @@ def _landed(intent: Intent, autoscaler: Autoscaler) -> bool:
     return autoscaler.floor == intent.applied != intent.before
 
 
-def _note(view: View, autoscaler: Autoscaler, ground: table.Ground) -> Append | None:
+def _note(view: View, autoscaler: Autoscaler, ground: table.Ground) -> Iterable[Append]:
     """The record of what somebody else did, once."""
     known = view.snapshot.ledger.floors.get(autoscaler.uid)
     event = ground.row.record
     if event is None:
-        return None
+        return
     noted = chain.Noted(
         event=event, manager=ground.seen.manager or "unknown", base=ground.base, overrules=ground.row.overrules
     )
     if known is not None and known.noted == noted:
-        return None
-    return Append(
+        return
+    yield Append(
         fields={
             **_about(view, event, chain.SUCCEEDED, autoscaler),
             "manager": noted.manager,

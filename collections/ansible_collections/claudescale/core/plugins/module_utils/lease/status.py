@@ -106,31 +106,29 @@ def _common(lease: Lease, phase: Phase, decision: Mapping[str, Any]) -> dict[str
 
 def _floor_words(lease: Lease, facts: LeaseFacts, phase: Phase, view: View) -> tuple[str, bool, str]:
     """(sentence, whether the floor stands, reason)."""
-    if phase is Phase.REFUSED:
-        return f"refused: {facts.decision['message']}", False, "Refused"
-    if phase is Phase.OBSERVED:
-        return "the policy only observes: this would have been allowed, and nothing was changed", False, "Observed"
-    if phase in (Phase.ENDED, Phase.FAILED):
-        return f"over: {ENDS[facts.ended or '']}", False, facts.ended or ""
     if phase is Phase.PENDING:
         return _pending_words(lease, view)
+    if phase is Phase.ACTIVE:
+        return _active_words(lease, view)
+    words = {
+        Phase.REFUSED: f"refused: {facts.decision['message']}",
+        Phase.OBSERVED: "the policy only observes: this would have been allowed, and nothing was changed",
+    }
+    ended = facts.ended or phase.value
+    return words.get(phase) or f"over: {ENDS[ended]}", False, ended
+
+
+def _active_words(lease: Lease, view: View) -> tuple[str, bool, str]:
     main = view.main
     if main is None:
         return "the autoscaler is not there: the lease waits for it", False, "AutoscalerMissing"
     if main.held is not None and main.held.contested_by:
-        who = main.held.contested_by
-        return (
-            f"{who} keeps writing minReplicas of {main.name}: the lease stopped asserting its floor",
-            False,
-            "FloorContested",
-        )
+        who = f"{main.held.contested_by} keeps writing minReplicas of {main.name}"
+        return f"{who}: the lease stopped asserting its floor", False, "FloorContested"
+    floor = f"the floor of {main.name} stands at {main.floor}"
     if main.floor < lease.replicas:
-        return (
-            f"the floor of {main.name} stands at {main.floor}, under the {lease.replicas} that were asked",
-            False,
-            "FloorCapped",
-        )
-    return f"the floor of {main.name} stands at {main.floor} until {moments.text(lease.end)}", True, "FloorStands"
+        return f"{floor}, under the {lease.replicas} that were asked", False, "FloorCapped"
+    return f"{floor} until {moments.text(lease.end)}", True, "FloorStands"
 
 
 def _pending_words(lease: Lease, view: View) -> tuple[str, bool, str]:
@@ -156,8 +154,8 @@ def _troubles(lease: Lease, phase: Phase, view: View, now: str) -> list[dict[str
     capped = main is not None and not contested and main.floor < lease.replicas
     if contested and main is not None:
         message = (
-            f"{contested} wrote minReplicas of {main.name} a second time: tell it to leave the field alone, for example by"
-            " ignoreDifferences in Argo CD, or by a manifest without minReplicas"
+            f"{contested} wrote minReplicas of {main.name} a second time: tell it to leave the field alone, for"
+            " example by ignoreDifferences in Argo CD, or by a manifest without minReplicas"
         )
         found.append(_condition(lease, "FloorContested", passed=True, reason="WrittenAgain", message=message, at=now))
     if capped and main is not None:

@@ -107,7 +107,7 @@ TABLE: dict[tuple[State, Event], Row] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What the chain says of one autoscaler: the floor that was applied last, over which base, and who spoke against it."""
+    """What the chain says of one autoscaler: the floor applied last, over which base, and who spoke against it."""
 
     base: int
     applied: int
@@ -138,7 +138,7 @@ class Ground:
 
 
 def read(autoscaler: Autoscaler, known: Known | None, *, in_force: bool) -> Seen:
-    """Recognise what happened, the most telling fact first. `in_force`: a lease that held the floor still has its time."""
+    """Recognise what happened, the most telling fact first. `in_force`: a lease that held the floor is not over."""
     held = autoscaler.held
     if held is None:
         return _read_without_annotations(autoscaler, known, in_force=in_force)

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: MIT
 """The controller's process: `python -m ansible_collections.claudescale.core.plugins.module_utils.controller`.
 
-It has no work yet and serves its health endpoint until SIGTERM or SIGINT.
-
-Settings, from the environment:
-    CLAUDESCALE_HEALTH_PORT   where /healthz, /readyz and /metrics answer   8080
+Runs until SIGTERM or SIGINT. Settings, from the environment:
+    CLAUDESCALE_NAMESPACES                    the attached namespaces, comma-separated      the pod's own
+    CLAUDESCALE_TTL_SECONDS_AFTER_FINISHED    how long finished leases stay                 900
+    CLAUDESCALE_HEALTH_PORT                   where /healthz, /readyz and /metrics answer   8080
+    CLAUDESCALE_LOG_LEVEL                     DEBUG, INFO, WARNING or ERROR                 INFO
 """
 
 from __future__ import annotations
@@ -14,28 +15,75 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
+from pathlib import Path
 
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
+from ansible_collections.claudescale.core.plugins.module_utils.controller import logs
 from ansible_collections.claudescale.core.plugins.module_utils.controller.health import HealthServer
+from ansible_collections.claudescale.core.plugins.module_utils.controller.loop import DEFAULT_TTL_SECONDS, Controller
+from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
+OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 DEFAULT_PORT = 8080
 
 
-def main() -> int:
-    """Run until a signal asks to leave: 0 then, 2 where the port is wrong or taken."""
-    text = os.environ.get("CLAUDESCALE_HEALTH_PORT") or str(DEFAULT_PORT)
-    leaving = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_args: leaving.set())
+def main(environment: Mapping[str, str] = os.environ) -> int:
+    """Run until a signal asks to leave: 0 then, 2 with one line where a setting is wrong or no cluster is around."""
     try:
-        # All addresses: kubelet and Prometheus ask from outside the pod's network namespace.
-        health = HealthServer(host="0.0.0.0", port=int(text), ready=lambda: not leaving.is_set())  # noqa: S104
-    except (ValueError, OverflowError, OSError) as error:
-        sys.stderr.write(f"controller: CLAUDESCALE_HEALTH_PORT is {text!r}, which cannot be listened on: {error}\n")
+        own = OWN_NAMESPACE.read_text(encoding="utf-8").strip() if OWN_NAMESPACE.exists() else ""
+        namespaces = names(environment.get("CLAUDESCALE_NAMESPACES") or own)
+        ttl = number(environment, "CLAUDESCALE_TTL_SECONDS_AFTER_FINISHED", DEFAULT_TTL_SECONDS)
+        logs.set_up(environment.get("CLAUDESCALE_LOG_LEVEL") or "INFO")
+        client = ClusterClient.in_cluster(namespace=own or namespaces[0])
+        controller = Controller(client, namespaces, ttl=ttl)
+        return serve(controller, number(environment, "CLAUDESCALE_HEALTH_PORT", DEFAULT_PORT))
+    except (ClaudeScaleError, ValueError) as error:
+        sys.stderr.write(f"controller: {error}\n")
         return 2
-    health.start()
-    leaving.wait()
-    health.close()
+
+
+def serve(controller: Controller, port: int | None) -> int:
+    """Run a controller with its health endpoint (None: without) until SIGTERM or SIGINT."""
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_args: controller.stop.set())
+    health = None
+    if port is not None:
+        try:
+            # All addresses: kubelet and Prometheus ask from outside the pod's network namespace.
+            health = HealthServer(
+                host="0.0.0.0",  # noqa: S104
+                port=port,
+                ready=lambda: controller.ready and not controller.stop.is_set(),
+                alive=lambda: controller.alive,
+            )
+        except (OverflowError, OSError) as error:
+            raise ClaudeScaleError(f"port {port} for health and metrics cannot be listened on: {error}") from error
+        health.start()
+    worker = threading.Thread(target=controller.run, name="worker")
+    worker.start()
+    # The main thread waits in short steps: a signal handler runs only between them.
+    while worker.is_alive():
+        worker.join(timeout=0.2)
+    if health is not None:
+        health.close()
     return 0
+
+
+def names(text: str) -> list[str]:
+    """The names of a comma-separated list; ClaudeScaleError where there is none."""
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if not found:
+        raise ClaudeScaleError("CLAUDESCALE_NAMESPACES is empty: name the namespaces to look after, comma-separated")
+    return found
+
+
+def number(environment: Mapping[str, str], name: str, default: int) -> int:
+    """A setting that is a whole number; ClaudeScaleError names it where it is none."""
+    text = environment.get(name) or str(default)
+    if not (text.isascii() and text.isdigit()):
+        raise ClaudeScaleError(f"{name} is {text!r}: write a whole number")
+    return int(text)
 
 
 if __name__ == "__main__":

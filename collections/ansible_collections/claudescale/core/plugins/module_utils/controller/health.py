@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The HTTP endpoint of a long-running process: /healthz, /readyz and /metrics, for probes and for Prometheus.
 
-What "ready" means is the caller's to say; this file only answers.
+What "ready" and "alive" mean is the caller's to say; this file only answers.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ class HealthServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, *, host: str, port: int, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, *, host: str, port: int, ready: Callable[[], bool], alive: Callable[[], bool] = lambda: True
+    ) -> None:
         super().__init__((host, port), _Handler)
         self.ready = ready
+        self.alive = alive
         self._thread = threading.Thread(target=self.serve_forever, name="health", daemon=True)
 
     @property
@@ -53,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         if path == "/healthz":
-            self._answer(200, b"ok\n")
+            self._answer(*((200, b"ok\n") if self.server.alive() else (503, b"stuck\n")))
         elif path == "/readyz":
             self._answer(*((200, b"ready\n") if self.server.ready() else (503, b"not ready\n")))
         elif path == "/metrics" and generate_latest is not None:

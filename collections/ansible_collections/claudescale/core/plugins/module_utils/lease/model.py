@@ -8,13 +8,12 @@ the epoch, replicas are counts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from ansible_collections.claudescale.core.plugins.module_utils import moments
-from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
 GROUP = "claudescale.io"
 VERSION = "v1alpha1"
@@ -128,7 +127,7 @@ class Lease:
     on_behalf_of: str | None = None
     ended: bool = False
     ended_through: str | None = None  # the field manager that set `ended`, as claimed
-    door: str = ""
+    door: str = "unknown"
     generation: int = 1
     status: Mapping[str, Any] = field(default_factory=dict)
 
@@ -162,7 +161,7 @@ class Lease:
             on_behalf_of=spec.get("onBehalfOf"),
             ended=spec.get("ended", False),
             ended_through=_manager_of(meta, "f:spec", "f:ended"),
-            door=_manager_of(meta, "f:spec", "f:requestedBy") or "",
+            door=_manager_of(meta, "f:spec", "f:requestedBy") or "unknown",
             generation=meta.get("generation", 1),
             status=lease.get("status") or {},
         )
@@ -282,18 +281,9 @@ class Workload:
     replicas: int
 
 
-def read_leases(
-    objects: list[Mapping[str, Any]],
-) -> tuple[list[Lease], list[tuple[Mapping[str, Any], ClaudeScaleError]]]:
-    """The leases that can be read, first come first, and those that cannot, with why."""
-    good: list[Lease] = []
-    bad: list[tuple[Mapping[str, Any], ClaudeScaleError]] = []
-    for item in objects:
-        try:
-            good.append(Lease.from_object(item))
-        except ClaudeScaleError as error:
-            bad.append((item, error))
-    return sorted(good, key=lambda lease: lease.order), bad
+def read_leases(objects: Iterable[Mapping[str, Any]]) -> list[Lease]:
+    """The leases, first come first."""
+    return sorted((Lease.from_object(item) for item in objects), key=lambda lease: lease.order)
 
 
 def _count(text: str | None, *, least: int = 1) -> int | None:

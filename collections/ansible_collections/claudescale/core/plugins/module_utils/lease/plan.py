@@ -504,6 +504,8 @@ def _lease_ended(view: View, facts: LeaseFacts, cause: str) -> Append:
         "cause": cause,
         "lease": {"name": facts.name, "uid": facts.uid},
     }
+    if lease is not None:
+        fields["lease"] = _lease_fields(lease)["lease"]
     if lease is not None and cause == "EndedEarly" and lease.ended_through:
         fields["door"] = lease.ended_through
     return Append(fields=fields)

@@ -1,0 +1,85 @@
+# Copyright (c) 2026 ClaudeScale contributors
+# SPDX-License-Identifier: MIT
+"""The controller's figures for Prometheus. Without prometheus_client they are counted by nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.claudescale.core.plugins.module_utils import moments
+from ansible_collections.claudescale.core.plugins.module_utils.lease import ledger as chain
+
+try:
+    from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+
+    MISSING = ""
+except ImportError as error:  # outside of the image nobody need scrape the controller
+    MISSING = str(error)
+
+LAGS = (0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0, 60.0, 600.0)  # seconds; the aims are 0.5 at the median and 3 at worst
+
+
+class Metrics:
+    """Counts what happens; `registry` None is the process' own."""
+
+    def __init__(self, registry: Any = None) -> None:
+        self._on = not MISSING
+        if not self._on:
+            return
+        where: CollectorRegistry = REGISTRY if registry is None else registry
+        spaces = ["namespace"]
+        self._decisions = Counter(
+            "claudescale_decisions", "Recorded decisions about leases", [*spaces, "code"], registry=where
+        )
+        self._records = Counter("claudescale_records", "Records appended", [*spaces, "event"], registry=where)
+        self._head = Gauge("claudescale_record_head", "Sequence of the last record", spaces, registry=where)
+        self._start = Histogram(
+            "claudescale_start_lag_seconds", "From a lease's start to its floor", spaces, buckets=LAGS, registry=where
+        )
+        self._end = Histogram(
+            "claudescale_restore_lag_seconds", "From a lease's end to its record", spaces, buckets=LAGS, registry=where
+        )
+        self._conflicts = Counter(
+            "claudescale_conflicts", "Writes that somebody else's write overtook", ["write"], registry=where
+        )
+        self._errors = Counter("claudescale_errors", "What failed and is tried again", ["where"], registry=where)
+        self._leases = Gauge("claudescale_leases", "Leases by phase", [*spaces, "phase"], registry=where)
+        self._skew = Gauge(
+            "claudescale_clock_skew_seconds", "The API server's clock less the local one", registry=where
+        )
+
+    def recorded(self, namespace: str, fields: Mapping[str, Any]) -> None:
+        """A record was appended."""
+        if not self._on:
+            return
+        event = fields["event"]
+        self._records.labels(namespace, event).inc()
+        self._head.labels(namespace).set(fields["sequence"])
+        if event in (chain.LEASE_REQUESTED, chain.LEASE_REFUSED, chain.REFUSALS_REPEATED):
+            self._decisions.labels(namespace, fields["decision"]["code"]).inc(fields.get("count", 1))
+        at = moments.parse(fields["time"])
+        if event == chain.FLOOR_WRITTEN and fields["outcome"] == chain.SUCCEEDED and "lease" in fields:
+            self._start.labels(namespace).observe(max(at - moments.parse(fields["lease"]["startTime"]), 0.0))
+        if event == chain.LEASE_ENDED and fields["cause"] == "Expired":
+            self._end.labels(namespace).observe(max(at - moments.parse(fields["lease"]["endTime"]), 0.0))
+
+    def conflict(self, write: str) -> None:
+        """A write came too late, which is no error."""
+        if self._on:
+            self._conflicts.labels(write).inc()
+
+    def error(self, where: str) -> None:
+        """Something failed; it is tried again."""
+        if self._on:
+            self._errors.labels(where).inc()
+
+    def leases(self, namespace: str, phase: str, count: Callable[[], float]) -> None:
+        """How many leases have a phase is asked when Prometheus asks."""
+        if self._on:
+            self._leases.labels(namespace, phase).set_function(count)
+
+    def skew(self, seconds: Callable[[], float]) -> None:
+        """Likewise for the clock."""
+        if self._on:
+            self._skew.set_function(seconds)

@@ -1,0 +1,102 @@
+# Copyright (c) 2026 ClaudeScale contributors
+# SPDX-License-Identifier: MIT
+"""One attached namespace: what its watches told, its chain, and the paths of its objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
+from ansible_collections.claudescale.core.plugins.module_utils.controller.cache import Cache, Object
+from ansible_collections.claudescale.core.plugins.module_utils.controller.journal import Journal
+from ansible_collections.claudescale.core.plugins.module_utils.lease.model import (
+    API_VERSION,
+    Lease,
+    Policy,
+    WorkloadRef,
+    read_leases,
+)
+
+PLURALS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
+
+
+class Space:
+    """`wanted(workload)` is called when something of a workload changed, `wanted(None)` for the namespace's chores."""
+
+    def __init__(self, client: ClusterClient, namespace: str, wanted: Callable[[WorkloadRef | None], None]) -> None:
+        self.namespace = namespace
+        self.journal = Journal(client, namespace)
+        self._wanted = wanted
+        self.leases = Cache(self._lease_changed)
+        self.policies = Cache(self._policy_changed)
+        self.autoscalers = Cache(self._autoscaler_changed)
+
+    @property
+    def watched(self) -> tuple[tuple[str, Cache], ...]:
+        """The paths to watch, each with the cache that takes what is seen."""
+        ours = f"/apis/{API_VERSION}/namespaces/{self.namespace}"
+        return (
+            (f"{ours}/capacityleases", self.leases),
+            (f"{ours}/scalingpolicies", self.policies),
+            (f"/apis/autoscaling/v2/namespaces/{self.namespace}/horizontalpodautoscalers", self.autoscalers),
+        )
+
+    @property
+    def listed(self) -> bool:
+        """Whether every cache knows its objects."""
+        return all(cache.listed.is_set() for _, cache in self.watched)
+
+    def lease_path(self, name: str) -> str:
+        """A lease's path."""
+        return f"/apis/{API_VERSION}/namespaces/{self.namespace}/capacityleases/{name}"
+
+    def autoscaler_path(self, name: str) -> str:
+        """An autoscaler's path."""
+        return f"/apis/autoscaling/v2/namespaces/{self.namespace}/horizontalpodautoscalers/{name}"
+
+    def scale_path(self, workload: WorkloadRef) -> str:
+        """The path of a workload's scale."""
+        return f"/apis/apps/v1/namespaces/{self.namespace}/{PLURALS[workload.kind]}/{workload.name}/scale"
+
+    def leases_of(self, workload: WorkloadRef) -> list[Lease]:
+        """The workload's leases, first come first."""
+        return read_leases([item for item in self.leases.all() if _ref(item, "workloadRef") == workload])
+
+    def policy_of(self, workload: WorkloadRef) -> Policy | None:
+        """The workload's policy."""
+        item = self.policies.get(workload.policy_name)
+        policy = Policy.from_object(item) if item is not None else None
+        return policy if policy is not None and policy.workload == workload else None
+
+    def autoscalers_of(self, workload: WorkloadRef) -> list[Object]:
+        """The autoscalers that target the workload, as the watch told last."""
+        return [item for item in self.autoscalers.all() if _ref(item, "scaleTargetRef") == workload]
+
+    def workloads(self) -> set[WorkloadRef]:
+        """Every workload that a lease, an autoscaler or the chain speaks of."""
+        found = {_ref(item, "workloadRef") for item in self.leases.all()}
+        found |= {_ref(item, "scaleTargetRef") for item in self.autoscalers.all()}
+        found |= {facts.workload for facts in self.journal.ledger.leases.values() if facts.open}
+        return found | {intent.workload for intent in self.journal.ledger.intents.values()}
+
+    def _lease_changed(self, old: Object | None, new: Object | None) -> None:
+        item = new or old
+        if item is not None:
+            self._wanted(_ref(item, "workloadRef"))
+            if new is None or (new.get("status") or {}).get("phase"):
+                self._wanted(None)
+
+    def _policy_changed(self, old: Object | None, new: Object | None) -> None:
+        for item in (old, new):
+            if item is not None:
+                self._wanted(_ref(item, "workloadRef"))
+
+    def _autoscaler_changed(self, old: Object | None, new: Object | None) -> None:
+        for item in (old, new):
+            if item is not None:
+                self._wanted(_ref(item, "scaleTargetRef"))
+
+
+def _ref(item: Mapping[str, Any], name: str) -> WorkloadRef:
+    return WorkloadRef.from_object(item["spec"][name])

@@ -1,0 +1,202 @@
+# Copyright (c) 2026 ClaudeScale contributors
+# SPDX-License-Identifier: MIT
+"""Ask for a lease, or end one: what the Ansible module, the command and the MCP tools share.
+
+A door writes no scale. It creates a CapacityLease under its caller's own identity, waits briefly for the controller's
+answer in its status, and explains it. While the controller is away the lease waits in the API server, and the answer is
+a preview made by the same function that decides.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.claudescale.core.plugins.module_utils import moments
+from ansible_collections.claudescale.core.plugins.module_utils.asking.reading import Reader, preview
+from ansible_collections.claudescale.core.plugins.module_utils.asking.wish import (
+    BadRequest,
+    Wish,
+    differences,
+    lease_object,
+)
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ApiError, ClusterClient
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.clock import ServerClock
+from ansible_collections.claudescale.core.plugins.module_utils.lease.model import Phase, WorkloadRef
+
+ANSWER_SECONDS = 3.0  # how long a door waits for the controller's decision
+LOOK_SECONDS = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came of a request. `lease` is the object as it is then, or as it would be created in a dry run."""
+
+    changed: bool
+    lease: Mapping[str, Any]
+    decision: Mapping[str, Any] | None  # None only where nobody could decide or preview
+    preview: bool = False  # the decision is ours, not the controller's
+    message: str = ""
+    changes: list[tuple[str, Any, Any]] = field(default_factory=list)  # field, before, after
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """The lease's status, {} before the controller has seen it."""
+        found: Mapping[str, Any] = self.lease.get("status") or {}
+        return found
+
+    @property
+    def phase(self) -> str | None:
+        """The lease's phase, None before the controller has seen it."""
+        return self.status.get("phase")
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was, or would be, refused."""
+        return self.decision is not None and not self.decision["allowed"]
+
+    @property
+    def stands(self) -> bool:
+        """Whether the floor stands."""
+        conditions = self.status.get("conditions") or []
+        return any(one["type"] == "FloorStands" and one["status"] == "True" for one in conditions)
+
+
+class Door:
+    """One way in; `name` is the field manager, by which the lease says where it came from."""
+
+    def __init__(self, client: ClusterClient, name: str) -> None:
+        self.client = client
+        self.name = name
+        self.reader = Reader(client)
+        self.clock = ServerClock()
+        client.on_response.append(self.clock.observe)
+
+    def ask(self, wish: Wish, *, dry_run: bool = False) -> Answer:
+        """Create the lease that is wished for, or find it unchanged.
+
+        BadRequest where the name is taken by other content or by a lease that is over.
+        """
+        spec = wish.spec(self.client.whoami(), self._default_seconds(wish.workload))
+        found = self.reader.lease(wish.name)
+        if found is not None:
+            return self._unchanged(found, spec)
+        if dry_run:
+            return self._dry(wish.name, spec)
+        body = lease_object(wish.name, self.client.namespace, spec)
+        try:
+            made = self.client.create(self.reader.path("capacityleases"), body, field_manager=self.name)
+        except ApiError as error:
+            raced = self.reader.lease(wish.name) if error.status == 409 else None
+            if raced is None:
+                raise
+            return self._unchanged(raced, spec)
+        answered = self.wait(wish.name, lambda lease: _phase(lease) is not None, ANSWER_SECONDS) or made
+        changes = [(name, None, value) for name, value in spec.items()]
+        return self._explain(answered, spec, changed=True, changes=changes)
+
+    def end(self, name: str, *, dry_run: bool = False) -> Answer:
+        """End a lease before its time; one that is over already is unchanged. BadRequest where there is none."""
+        found = self.reader.lease(name)
+        if found is None:
+            raise BadRequest(f"there is no lease {name} in namespace {self.client.namespace}: see claudescale leases")
+        phase = _phase(found)
+        if found["spec"].get("ended") or (phase is not None and Phase(phase).is_final):
+            return self._explain(found, found["spec"], changed=False)
+        changes = [("ended", False, True)]
+        if dry_run:
+            message = f"would end lease {name}"
+            return Answer(changed=True, lease=found, decision=_decision(found), message=message, changes=changes)
+        path = self.reader.path("capacityleases", name)
+        made = self.client.patch(path, {"spec": {"ended": True}}, field_manager=self.name)
+        answered = self.wait(name, _is_over, ANSWER_SECONDS) or made
+        return self._explain(answered, found["spec"], changed=True, changes=changes)
+
+    def wait(self, name: str, until: Callable[[Mapping[str, Any]], bool], seconds: float) -> Mapping[str, Any] | None:
+        """The lease once something holds for it, else as it is after so many seconds; None when it is gone."""
+        deadline = time.monotonic() + seconds
+        pause = LOOK_SECONDS
+        while True:
+            found = self.client.find(self.reader.path("capacityleases", name))
+            if found is None or until(found) or time.monotonic() >= deadline:
+                return found
+            time.sleep(min(pause, max(deadline - time.monotonic(), 0.0)))
+            pause = min(pause * 1.5, 1.0)
+
+    def _default_seconds(self, workload: WorkloadRef) -> float | None:
+        policy = self.reader.policy(workload)
+        return policy.default_duration if policy is not None else None
+
+    def _unchanged(self, found: Mapping[str, Any], spec: Mapping[str, Any]) -> Answer:
+        name, phase = found["metadata"]["name"], _phase(found)
+        if phase is not None and Phase(phase).is_final:
+            raise BadRequest(
+                f"lease {name} is over ({phase}), and its name is taken until it is deleted: use another name"
+            )
+        if found["spec"].get("ended"):
+            raise BadRequest(f"lease {name} is being ended: use another name")
+        other = differences(spec, found["spec"])
+        if other:
+            shown = ", ".join(f"{field} is {was!r}, not {wanted!r}" for field, wanted, was in other)
+            raise BadRequest(f"lease {name} exists with other content ({shown}): use another name, or end it first")
+        return self._explain(found, spec, changed=False)
+
+    def _dry(self, name: str, spec: Mapping[str, Any]) -> Answer:
+        """What would be: the API server's own checks, then our decision."""
+        body = lease_object(name, self.client.namespace, spec)
+        made = self.client.create(self.reader.path("capacityleases"), body, field_manager=self.name, dry_run=True)
+        decision = preview(self.reader, name, spec, self.clock.now()).to_object()
+        verdict = "would be allowed" if decision["allowed"] else "would be refused"
+        changes = [(field, None, value) for field, value in spec.items()]
+        message = f"lease {name} {verdict}: {decision['message']}"
+        return Answer(changed=True, lease=made, decision=decision, preview=True, message=message, changes=changes)
+
+    def _explain(
+        self,
+        lease: Mapping[str, Any],
+        spec: Mapping[str, Any],
+        *,
+        changed: bool,
+        changes: list[tuple[str, Any, Any]] | None = None,
+    ) -> Answer:
+        name = lease["metadata"]["name"]
+        decision = _decision(lease)
+        if decision is not None:
+            message = f"lease {name}: {lease['status'].get('message', lease['status']['phase'])}"
+            return Answer(changed=changed, lease=lease, decision=decision, message=message, changes=changes or [])
+        guess = preview(self.reader, name, spec, self.clock.now()).to_object()
+        verdict = "be allowed" if guess["allowed"] else f"be refused ({guess['message']})"
+        message = (
+            f"lease {name} waits: the controller has not answered within {ANSWER_SECONDS:.0f} s; by the rules it would"
+            f" {verdict}. Nothing is lost: it is decided when the controller is back (claudescale status shows it)"
+        )
+        return Answer(
+            changed=changed, lease=lease, decision=guess, preview=True, message=message, changes=changes or []
+        )
+
+
+def record_of(lease: Mapping[str, Any]) -> str | None:
+    """SEQUENCE:HASH of the last record that speaks of a lease, to be noted down; None before there is one."""
+    record = (lease.get("status") or {}).get("record")
+    return f"{record['sequence']}:{record['hash']}" if record else None
+
+
+def ends_at(lease: Mapping[str, Any]) -> str | None:
+    """When a lease ends, by its status; None before the controller has seen it."""
+    text = (lease.get("status") or {}).get("endTime")
+    return moments.text(moments.parse(text)) if text else None
+
+
+def _phase(lease: Mapping[str, Any]) -> str | None:
+    return (lease.get("status") or {}).get("phase")
+
+
+def _is_over(lease: Mapping[str, Any]) -> bool:
+    phase = _phase(lease)
+    return phase is not None and Phase(phase).is_final
+
+
+def _decision(lease: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return (lease.get("status") or {}).get("decision")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
-from claudescale_cli import forward, load, status, verify, watch
+from claudescale_cli import forward, load, records, status, verify, watch
 from claudescale_cli.common import Options, make_console
 
 app = typer.Typer(
@@ -43,12 +44,16 @@ app.command("status")(status.status)
 app.command("watch")(watch.watch)
 app.command("load")(load.load)
 app.add_typer(forward.app, name="forward")
+app.add_typer(records.app, name="records")
 app.command("verify-prometheus")(verify.verify_prometheus)
 app.command("verify-grafana")(verify.verify_grafana)
 
 
 def main() -> None:
     """Run the command; what a person can mend ends in one sentence on standard error and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may lack letters that people put into a reason
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except ClaudeScaleError as error:

@@ -194,7 +194,7 @@ AGAINST_A_HEAD = [
 @pytest.mark.parametrize("noted", [None, HEAD, "0:7f7741013d2b4ac89ef113a9085ae1b29c97eed30ea2869aff4b348d6ef5da03"])
 def test_the_good_chain(uid: str | None, noted: str | None) -> None:
     result = verify(good(), namespace_uid=uid, noted=noted and chain.parse_head(noted))
-    assert result == Result(count=8, head=NOTED, broken=None)
+    assert result == Result(count=8, head=NOTED, broken=None, namespace={"name": "claudescale", "uid": UID})
     assert naive(good())
 
 

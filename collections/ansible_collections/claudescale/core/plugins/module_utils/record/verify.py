@@ -38,6 +38,7 @@ class Result:
     count: int  # records that passed before the first break
     head: Head | None  # the last of them; None where not even the genesis passed
     broken: Break | None
+    namespace: Mapping[str, str]  # name and uid, as the genesis says; empty where not even that passed
 
 
 def verify(
@@ -61,9 +62,10 @@ def verify(
             _check_home(item, home, namespace_uid)
             _check_noted(record, noted)
         except RecordBroken as error:
-            return Result(count=place, head=head, broken=Break(place=place, code=error.code, what=error.what))
+            broken = Break(place=place, code=error.code, what=error.what)
+            return Result(count=place, head=head, broken=broken, namespace=home if place else {})
         place, previous, head = place + 1, record.hash, record.head
-    return Result(count=place, head=head, broken=_check_end(place, noted))
+    return Result(count=place, head=head, broken=_check_end(place, noted), namespace=home)
 
 
 def _check_place(item: Mapping[str, Any], place: int, previous: str, rest: Iterator[Mapping[str, Any]]) -> None:

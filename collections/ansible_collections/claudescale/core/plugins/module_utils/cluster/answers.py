@@ -50,13 +50,15 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, asked: str) ->
     )
 
 
-def watch_refusal(status: Mapping[str, Any]) -> ApiError:
-    """The error of a watch's ERROR event, from its Status object."""
+def watch_refusal(status: Any) -> ApiError:
+    """The error of a watch's ERROR event, from its object, which should be a Status."""
+    said = status if isinstance(status, dict) else {}
+    code = said.get("code")
     return ApiError(
-        f"the watch ended: {status.get('message')}",
-        int(status.get("code") or 0),
-        reason=str(status.get("reason") or ""),
-        retry_after=_seconds(None, status),
+        f"the watch ended: {said.get('message') or 'the API server does not say why'}",
+        code if isinstance(code, int) else 500,
+        reason=str(said.get("reason") or ""),
+        retry_after=_seconds(None, said),
     )
 
 
@@ -79,7 +81,8 @@ def _parsed(body: bytes) -> dict[str, Any]:
 
 
 def _seconds(header: str | None, status: Mapping[str, Any]) -> float | None:
-    for value in (header, (status.get("details") or {}).get("retryAfterSeconds")):
+    details = status.get("details")
+    for value in (header, details.get("retryAfterSeconds") if isinstance(details, dict) else None):
         with contextlib.suppress(TypeError, ValueError):  # Retry-After may be a date: Kubernetes sends seconds
             if value is not None and float(value) > 0:
                 return float(value)

@@ -2,39 +2,32 @@
 # SPDX-License-Identifier: MIT
 """The API server, as plain dictionaries: every request bounded in time, every failure one sentence, nothing repeated.
 
-Callers build paths of the Kubernetes REST API; what errors mean is in answers.py, whose rights are used in
-configurations.py and accounts.py. A client may be used by several threads at once.
+Callers build paths of the Kubernetes REST API. Whose rights are used is in configurations.py and accounts.py, how
+requests travel in transport.py, what errors mean in answers.py. A client may be used by several threads at once.
 """
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from ansible_collections.claudescale.core.plugins.module_utils.cluster import accounts, answers, configurations
+from ansible_collections.claudescale.core.plugins.module_utils.cluster import (
+    accounts,
+    answers,
+    configurations,
+    lists,
+)
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.answers import ApiError, ClusterStopped
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.streams import Lines
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.transport import READ_SECONDS, Transport
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
-
-try:
-    from kubernetes import client as kubernetes_client
-    from urllib3.exceptions import HTTPError
-except ImportError:  # said when a configuration is made
-    pass
 
 __all__ = ["ApiError", "ClusterClient", "ClusterStopped"]
 
-CONNECT_SECONDS = 1.5  # a stopped node's address answers nothing: the sentence must come within 3 s
-READ_SECONDS = 10.0  # of silence
-WHOLE_SECONDS = 30.0  # for all of an answer, however slowly it trickles
 STREAM_SILENCE_SECONDS = 30.0  # more than the server-side time-out of a watch, so silence means a dead line
 WATCH_SECONDS = 20
-PAGE = 500  # objects: kubectl's own
-RESTARTS = 3  # of a paged list whose continue token expired (after 5 minutes)
 
-Observer = Callable[[str, float, float], None]  # an answer's Date header; monotonic seconds when asked and answered
 PatchKind = Literal["merge", "json", "apply", "strategic"]
 PATCHES: dict[PatchKind, str] = {
     "merge": "application/merge-patch+json",
@@ -73,7 +66,7 @@ class ClusterClient:
         one and sends the request again, once: what is not authenticated has not been done.
         """
         client = self._made(configurations.without_credentials(self.configuration), self.namespace, self.context)
-        client._use(accounts.AccountToken(self.create, self.namespace, name, seconds=seconds))
+        client._transport.use(accounts.AccountToken(self.create, self.namespace, name, seconds=seconds))
         return client
 
     @classmethod
@@ -87,25 +80,13 @@ class ClusterClient:
         self.namespace = namespace
         self.kubeconfig = kubeconfig
         self.configuration = configuration
-        self.on_response: list[Observer] = []  # called in the thread that asked, for refusals too
-        self._token: accounts.AccountToken | None = None
-        self._api = kubernetes_client.ApiClient(configuration=configuration)
-        self._api.user_agent = "claudescale"
-
-    def _use(self, token: accounts.AccountToken) -> None:
-        def set_token(configuration: Any) -> None:
-            configuration.api_key["BearerToken"] = f"Bearer {token.value()}"
-
-        self._token = token
-        self.configuration.api_key["BearerToken"] = ""  # the hook is asked only where there is one
-        self.configuration.refresh_api_key_hook = set_token
+        self._transport = Transport(configuration, context)
+        # Callables (Date header, sent, received; the times are monotonic), called in the thread that asked.
+        self.on_response = self._transport.observers
 
     def authorization(self) -> str:
         """The Authorization header of a request that is sent now, "" where a certificate (or nothing) says who asks."""
-        try:
-            return self.configuration.get_api_key_with_prefix("BearerToken", alias="authorization") or ""
-        except configurations.UNUSABLE as error:
-            raise ClaudeScaleError(f"the credentials cannot be renewed: {configurations.one_line(error)}") from error
+        return self._transport.authorization()
 
     # Reads
 
@@ -127,56 +108,21 @@ class ClusterClient:
                 return None
             raise
 
-    def pages(self, path: str, query: Mapping[str, str] | None = None, limit: int = PAGE) -> Iterator[dict[str, Any]]:
+    def pages(
+        self, path: str, query: Mapping[str, str] | None = None, limit: int = lists.PAGE
+    ) -> Iterator[dict[str, Any]]:
         """The items of a list, read `limit` at a time, each object once.
 
         Where the list expires while it is read (410), it is read again from its beginning: what came before stays as
         it was given. ApiError with status 410 where that happens too often.
         """
-        seen: set[str] = set()
-        for page in self._pages(path, query, limit):
-            for item in page["items"]:
-                meta = item["metadata"]
-                identity = meta.get("uid") or f"{meta.get('namespace')}/{meta['name']}"
-                if identity not in seen:
-                    seen.add(identity)
-                    yield item
+        return lists.each(lists.pages(self.get, path, query or {}, limit))
 
     def listed(
-        self, path: str, query: Mapping[str, str] | None = None, limit: int = PAGE
+        self, path: str, query: Mapping[str, str] | None = None, limit: int = lists.PAGE
     ) -> tuple[list[dict[str, Any]], str]:
         """All items of a list as they were at one moment, and that moment's resourceVersion, to watch from."""
-        items: list[dict[str, Any]] = []
-        version = ""
-        for page in self._pages(path, query, limit):
-            if page["first"]:
-                items = []
-            items += page["items"]
-            version = page["version"]
-        return items, version
-
-    def _pages(self, path: str, query: Mapping[str, str] | None, limit: int) -> Iterator[dict[str, Any]]:
-        token = ""
-        restarts = 0
-        while True:
-            wanted = {**(query or {}), "limit": str(limit), **({"continue": token} if token else {})}
-            try:
-                answer = self.get(path, wanted)
-            except ApiError as error:
-                restarts += 1
-                if error.status != 410 or not token or restarts > RESTARTS:
-                    raise
-                token = ""
-                continue
-            meta = answer.get("metadata") or {}
-            yield {
-                "items": answer.get("items") or [],
-                "version": str(meta.get("resourceVersion", "")),
-                "first": not token,
-            }
-            token = meta.get("continue") or ""
-            if not token:
-                return
+        return lists.whole(lists.pages(self.get, path, query or {}, limit))
 
     def whoami(self) -> str:
         """The username that the API server knows this client by."""
@@ -243,13 +189,15 @@ class ClusterClient:
 
     def text(self, path: str, query: Mapping[str, str] | None = None, *, seconds: float = READ_SECONDS) -> str:
         """GET a path that answers with text, such as a service's proxy."""
-        return self._body(self._send("GET", path, query=query, seconds=seconds)).decode(errors="replace")
+        response = self._transport.send("GET", path, query=query, seconds=seconds)
+        return self._transport.body(response).decode(errors="replace")
 
     def stream(
         self, path: str, query: Mapping[str, str] | None = None, *, silence: float = STREAM_SILENCE_SECONDS
     ) -> Lines:
         """GET a long answer, to be iterated by one thread; another may hang_up()."""
-        return Lines(self._send("GET", path, query=query, seconds=silence), self._unreachable)
+        response = self._transport.send("GET", path, query=query, seconds=silence)
+        return Lines(response, self._transport.unreachable)
 
     def lines(
         self, path: str, query: Mapping[str, str] | None = None, *, silence: float = STREAM_SILENCE_SECONDS
@@ -271,10 +219,8 @@ class ClusterClient:
             if event["type"] != "BOOKMARK":
                 yield event["type"], event["object"]
 
-    # The way there and back
-
     def _json(self, method: str, path: str, **more: Any) -> dict[str, Any]:
-        body = self._body(self._send(method, path, seconds=READ_SECONDS, **more))
+        body = self._transport.body(self._transport.send(method, path, seconds=READ_SECONDS, **more))
         try:
             answer = json.loads(body)
         except ValueError:
@@ -282,71 +228,6 @@ class ClusterClient:
         if not isinstance(answer, dict):
             raise ClaudeScaleError(f"what answers at {self.configuration.host} is no API server: {method} {path}")
         return answer
-
-    def _send(self, method: str, path: str, **more: Any) -> Any:
-        """The open response of a request that was not refused; `more` as in _call."""
-        response, authorization = self._call(method, path, **more)
-        if response.status == 401 and self._token is not None:
-            self._body(response)
-            self._token.refuse(authorization.removeprefix("Bearer "))
-            response, _ = self._call(method, path, **more)
-        if response.status >= 300:
-            raise answers.refusal(response.status, response.headers, self._body(response), f"{method} {path}")
-        return response
-
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        seconds: float,
-        query: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = "application/json",
-    ) -> tuple[Any, str]:
-        headers = {"Accept": "application/json, */*"}
-        if body is not None:
-            headers["Content-Type"] = content_type
-        if authorization := self.authorization():
-            headers["authorization"] = authorization
-        request = self._api.param_serialize(
-            method=method,
-            resource_path=path,
-            query_params=list((query or {}).items()),
-            header_params=headers,
-            body=body,
-        )
-        sent = time.monotonic()
-        try:
-            response = self._api.call_api(*request, _request_timeout=(CONNECT_SECONDS, seconds)).response
-        except kubernetes_client.ApiException as error:
-            # The client wraps TLS failures in its own exception, with status 0.
-            raise self._unreachable(error) from error
-        except (HTTPError, OSError) as error:
-            raise self._unreachable(error) from error
-        received = time.monotonic()
-        if date := response.headers.get("Date"):
-            for observe in self.on_response:
-                observe(date, sent, received)
-        return response, authorization
-
-    def _body(self, response: Any) -> bytes:
-        """The rest of a response, whose connection is free then; ClusterStopped after WHOLE_SECONDS."""
-        deadline = time.monotonic() + WHOLE_SECONDS
-        parts = []
-        try:
-            while part := response.read1(1 << 20):
-                parts.append(part)
-                if time.monotonic() > deadline:
-                    raise TimeoutError
-        except (HTTPError, OSError) as error:
-            response.close()
-            raise self._unreachable(error) from error
-        response.release_conn()
-        return b"".join(parts)
-
-    def _unreachable(self, error: Exception) -> ClaudeScaleError:
-        return answers.unreachable(error, self.configuration.host, self.context)
 
 
 def _write_query(query: Mapping[str, str] | None, field_manager: str | None, dry_run: bool) -> dict[str, str]:

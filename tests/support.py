@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PROFILE = "claudescale-test"
+PROFILE = os.environ.get("CLAUDESCALE_TEST_PROFILE", "claudescale-test")
 RECAP = re.compile(r"^localhost\s*: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 TASK = re.compile(r"^TASK \[(.+?)\] \*+$")
 CHANGE = re.compile(r"^changed: \[localhost\](?: => \(item=(?P<item>.+)\))?")

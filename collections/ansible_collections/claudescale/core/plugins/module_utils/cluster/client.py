@@ -55,9 +55,14 @@ class ClusterClient:
         return cls._made(configurations.from_pod(), namespace)
 
     @classmethod
-    def from_configuration(cls, configuration: Any, *, namespace: str, context: str = "") -> ClusterClient:
-        """With a kubernetes Configuration that somebody else made; it is copied. `context` is for sentences only."""
-        return cls._made(configurations.from_other(configuration), namespace, context)
+    def from_configuration(
+        cls, configuration: Any, *, namespace: str, context: str = "", headers: Mapping[str, str] | None = None
+    ) -> ClusterClient:
+        """With a kubernetes Configuration that somebody else made; it is copied. `context` is for sentences only.
+
+        `headers` are sent with every request, such as those of impersonation.
+        """
+        return cls._made(configurations.from_other(configuration), namespace, context, headers)
 
     def as_account(self, name: str, seconds: int = accounts.LEAST_SECONDS) -> ClusterClient:
         """A client that uses nothing but tokens of the namespace's service account, each good for so many seconds.
@@ -70,17 +75,26 @@ class ClusterClient:
         return client
 
     @classmethod
-    def _made(cls, configuration: Any, namespace: str, context: str = "") -> ClusterClient:
+    def _made(
+        cls, configuration: Any, namespace: str, context: str = "", headers: Mapping[str, str] | None = None
+    ) -> ClusterClient:
         client = cls.__new__(cls)
-        client._set_up(configuration, namespace, context)
+        client._set_up(configuration, namespace, context, headers=headers)
         return client
 
-    def _set_up(self, configuration: Any, namespace: str, context: str, kubeconfig: str | None = None) -> None:
+    def _set_up(
+        self,
+        configuration: Any,
+        namespace: str,
+        context: str,
+        kubeconfig: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.context = context  # "" where no kubeconfig's context leads here
         self.namespace = namespace
         self.kubeconfig = kubeconfig
         self.configuration = configuration
-        self._transport = Transport(configuration, context)
+        self._transport = Transport(configuration, context, headers)
         # Callables (Date header, sent, received; the times are monotonic), called in the thread that asked.
         self.on_response = self._transport.observers
 

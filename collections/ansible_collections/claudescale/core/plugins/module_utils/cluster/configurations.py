@@ -54,12 +54,8 @@ def from_kubeconfig(context: str, kubeconfig: str | None) -> Any:
         kubernetes_config.load_kube_config(
             config_file=kubeconfig, context=context, client_configuration=configuration, persist_config=False
         )
-    except ConfigException as error:
-        if "Expected object with name" in str(error) or "Invalid kube-config file. No configuration" in str(error):
-            raise ClusterStopped(f"the cluster is stopped: make up (no context {context} here)") from error
-        raise ClaudeScaleError(f"the kubeconfig cannot be used: {one_line(error)}") from error
     except UNUSABLE as error:
-        raise ClaudeScaleError(f"the kubeconfig cannot be read: {one_line(error)}") from error
+        raise unusable(error, context) from error
     return configuration
 
 
@@ -76,6 +72,16 @@ def from_pod() -> Any:
 def from_other(other: Any) -> Any:
     """A copy of a kubernetes Configuration, with its credentials and their refresh hook."""
     return _bounded(copy.deepcopy(other))
+
+
+def unusable(error: Exception, context: str) -> ClaudeScaleError:
+    """What one of UNUSABLE means when a kubeconfig is loaded; `context` is "" where none was named."""
+    if not isinstance(error, ConfigException):
+        return ClaudeScaleError(f"the kubeconfig cannot be read: {one_line(error)}")
+    if "Expected object with name" in str(error) or "Invalid kube-config file. No configuration" in str(error):
+        missing = f"no context {context}" if context else "no kubeconfig"
+        return ClusterStopped(f"the cluster is stopped: make up ({missing} here)")
+    return ClaudeScaleError(f"the kubeconfig cannot be used: {one_line(error)}")
 
 
 def without_credentials(other: Any) -> Any:

@@ -26,15 +26,19 @@ Observer = Callable[[str, float, float], None]  # an answer's Date header; monot
 
 
 class Transport:
-    """Requests with one configuration's credentials; safe from several threads. `context` is for sentences only."""
+    """Requests with one configuration's credentials; safe from several threads. `context` is for sentences only.
 
-    def __init__(self, configuration: Any, context: str = "") -> None:
+    `headers` are sent with every request, such as those of impersonation.
+    """
+
+    def __init__(self, configuration: Any, context: str = "", headers: Mapping[str, str] | None = None) -> None:
         self.configuration = configuration
         self.context = context
         self.observers: list[Observer] = []
         self._token: accounts.AccountToken | None = None
         self._api = kubernetes_client.ApiClient(configuration=configuration)
         self._api.user_agent = "claudescale"
+        self._api.default_headers.update(headers or {})
 
     def use(self, token: accounts.AccountToken) -> None:
         """Authenticate with a service account's tokens from now on."""

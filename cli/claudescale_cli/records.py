@@ -13,11 +13,11 @@ from typing import Annotated, Any
 import typer
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ApiError, ClusterClient
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
+from ansible_collections.claudescale.core.plugins.module_utils.lease import rules
 from ansible_collections.claudescale.core.plugins.module_utils.record import chain, export
 from ansible_collections.claudescale.core.plugins.module_utils.record.verify import Result, verify
 
-from claudescale_cli.common import Options, make_console, plain_table
-from claudescale_cli.status import Output
+from claudescale_cli.common import Options, Output, make_console, plain_table
 
 STANDARD = Path("-")  # standard input or output
 COLUMNS = ("#", "time", "event", "outcome", "workload", "lease", "actor")  # the door, a claim, is in the JSON
@@ -108,7 +108,7 @@ def row(spec: dict[str, Any]) -> tuple[str, ...]:
     except (ValueError, LookupError, TypeError, AttributeError):
         event, lease = "?", ""
     outcome, decision, actor = (str(spec.get(name, "")) for name in ("outcome", "decision", "actor"))
-    if decision not in ("", outcome):
+    if decision not in ("", rules.ALLOWED):
         outcome = f"{outcome}: {decision}"
     if actor.startswith(SERVICE_ACCOUNT):
         actor = "…:" + actor.rpartition(":")[2]  # whole in the JSON

@@ -171,7 +171,7 @@ def test_a_live_record_that_was_changed(records: Any, api: ApiDouble) -> None:
     said = records("verify", "-o", "json")
     assert said.sentence() == (
         f"{BROKEN} 5 (CopyDiffers): spec.actor is 'somebody', and the payload says "
-        "'system:serviceaccount:claudescale:claudescale-controller'"
+        "'system:serviceaccount:claudescale:claudescale-sa'"
     )
     facts = json.loads(said.out)
     assert (facts["whole"], facts["records"], facts["head"]) == (False, 5, "4:" + good()[4]["spec"]["hash"])
@@ -250,7 +250,7 @@ def test_list(records: Any) -> None:
     rows = [line.split() for line in lines if line[:1].isdigit()]
     assert [(found[0], found[2]) for found in rows] == [
         ("0", "Genesis"), ("1", "LeaseRequested"), ("2", "FloorIntended"), ("3", "FloorWritten"),
-        ("4", "LeaseRequested"), ("5", "BaseChanged"), ("6", "FloorRestored"), ("7", "LeaseEnded"),
+        ("4", "LeaseRequested"), ("5", "RefusalsRepeated"), ("6", "FloorRestored"), ("7", "LeaseEnded"),
     ]  # fmt: skip
     assert rows[1][1] == "2026-03-01T17:30:02Z"
     assert max(map(len, lines)) <= 120

@@ -11,7 +11,7 @@ from typing import Any
 
 EXPORT = Path(__file__).parent / "data" / "records.jsonl"
 UID = "c3a1f0de-52b4-4b7e-9a77-0f1e2d3c4b5a"
-HEAD = "7:5d133f05cde1ca786fed352daa90a3f5dc31b212bf51cf2aa644a9c2be1eec97"
+HEAD = "7:8aa65ed0f27ba8d7c3b112734483716d3c49df71319e5508e2403185cd64b26b"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
 
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
 from rich.console import Console
 from rich.table import Table
 
+from claudescale_cli.settings import Settings, resolve
+
 PLAIN_WIDTH = 120  # where there is no terminal to ask
+# CSI and OSC sequences, whole; what is left of others goes with their control characters.
+ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?")
+
+
+class Output(StrEnum):
+    """How an answer looks."""
+
+    TABLE = "table"
+    JSON = "json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +33,7 @@ class Options:
     context: str
     namespace: str
     kubeconfig: str | None
+    settings: Settings = field(default_factory=lambda: resolve({}, os.environ, Path.cwd()))
 
     def cluster(self) -> ClusterClient:
         """The cluster that is meant; ClaudeScaleError where the kubeconfig does not lead to one."""
@@ -32,9 +47,9 @@ class Options:
 
 def make_console(*, stderr: bool = False) -> Console:
     """A console that does not wrap at 80 columns where nobody can say how wide the place is."""
-    console = Console(stderr=stderr, highlight=False)
+    console = Console(stderr=stderr, highlight=False, emoji=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(stderr=stderr, highlight=False, width=PLAIN_WIDTH)
+        console = Console(stderr=stderr, highlight=False, emoji=False, width=PLAIN_WIDTH)
     return console
 
 
@@ -44,3 +59,9 @@ def plain_table(*columns: str) -> Table:
     for column in table.columns:
         column.overflow = "fold"
     return table
+
+
+def plain(text: str) -> str:
+    """Text from a cluster or a file on one line, without anything that moves a cursor or hides: it is only data."""
+    flat = " ".join(ESCAPES.sub("", text).split())
+    return "".join(letter for letter in flat if letter.isprintable())

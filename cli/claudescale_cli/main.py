@@ -5,17 +5,18 @@ from __future__ import annotations
 import io
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
-from claudescale_cli import forward, load, records, status, verify, watch
-from claudescale_cli.common import Options, make_console
+from claudescale_cli import config, forward, load, records, settings, status, verify, watch
+from claudescale_cli.common import Options, make_console, plain
 
 app = typer.Typer(
     name="claudescale",
-    help="See and exercise a cluster that ClaudeScale made.",
+    help="See and exercise a cluster that ClaudeScale made, and ask for capacity in it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -23,24 +24,35 @@ app = typer.Typer(
 )
 
 
+def _default(name: str) -> str:
+    setting = settings.BY_NAME[name]
+    return f"  [{setting.variable}, else {setting.default}]"
+
+
 @app.callback()
 def options(
     context: typer.Context,
     kube_context: Annotated[
-        str, typer.Option("--context", envvar="CLAUDESCALE_CONTEXT", help="The kubeconfig's context.")
-    ] = "claudescale",
-    namespace: Annotated[
-        str, typer.Option(envvar="CLAUDESCALE_NAMESPACE", help="Where the stack lives.")
-    ] = "claudescale",
-    kubeconfig: Annotated[
-        str | None, typer.Option(help="Another kubeconfig than $KUBECONFIG or ~/.kube/config.", show_default=False)
+        str | None, typer.Option("--context", help=f"The kubeconfig's context.{_default('context')}")
     ] = None,
+    namespace: Annotated[str | None, typer.Option(help=f"Where the stack lives.{_default('namespace')}")] = None,
+    kubeconfig: Annotated[str | None, typer.Option(help="Not $KUBECONFIG or ~/.kube/config, but this one.")] = None,
 ) -> None:
-    """See and exercise a cluster that ClaudeScale made."""
-    context.obj = Options(context=kube_context, namespace=namespace, kubeconfig=kubeconfig)
+    """See and exercise a cluster that ClaudeScale made, and ask for capacity in it."""
+    flags = {"context": kube_context, "namespace": namespace, "kubeconfig": kubeconfig}
+    found = settings.resolve(flags, os.environ, Path.cwd())
+    for note in found.notes:
+        make_console(stderr=True).print(f"note: {plain(note)}", markup=False, soft_wrap=True)
+    context.obj = Options(
+        context=found.required("context"),
+        namespace=found.required("namespace"),
+        kubeconfig=found.text("kubeconfig"),
+        settings=found,
+    )
 
 
 app.command("status")(status.status)
+app.command("config")(config.config)
 app.command("watch")(watch.watch)
 app.command("load")(load.load)
 app.add_typer(forward.app, name="forward")
@@ -57,7 +69,7 @@ def main() -> None:
     try:
         app()
     except ClaudeScaleError as error:
-        make_console(stderr=True).print(str(error), markup=False, soft_wrap=True)
+        make_console(stderr=True).print(plain(str(error)), markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

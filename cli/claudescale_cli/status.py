@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.overview import overview
 
 from claudescale_cli import forward_state
-from claudescale_cli.common import Options, make_console, plain_table
-
-
-class Output(StrEnum):
-    """How the answer looks."""
-
-    TABLE = "table"
-    JSON = "json"
+from claudescale_cli.common import Options, Output, make_console, plain_table
 
 
 def status(

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.claudescale.core.plugins.module_utils import moments
-from ansible_collections.claudescale.core.plugins.module_utils.asking.reading import Reader, preview
+from ansible_collections.claudescale.core.plugins.module_utils.asking.reading import NoNamespace, Reader, preview
 from ansible_collections.claudescale.core.plugins.module_utils.asking.wish import (
     BadRequest,
     Wish,
@@ -28,6 +28,10 @@ from ansible_collections.claudescale.core.plugins.module_utils.lease.model impor
 
 ANSWER_SECONDS = 3.0  # how long a door waits for the controller's decision
 LOOK_SECONDS = 0.05
+
+
+class NoLease(BadRequest):
+    """There is no lease of that name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,37 +86,49 @@ class Door:
         spec = wish.spec(self.client.whoami(), self._default_seconds(wish.workload))
         found = self.reader.lease(wish.name)
         if found is not None:
-            return self._unchanged(found, spec)
+            return self._unchanged(found, _comparable(wish, spec, found))
         if dry_run:
             return self._dry(wish.name, spec)
-        body = lease_object(wish.name, self.client.namespace, spec)
         try:
-            made = self.client.create(self.reader.path("capacityleases"), body, field_manager=self.name)
+            made = self._create(wish.name, spec)
         except ApiError as error:
             raced = self.reader.lease(wish.name) if error.status == 409 else None
             if raced is None:
                 raise
-            return self._unchanged(raced, spec)
+            return self._unchanged(raced, _comparable(wish, spec, raced))
         answered = self.wait(wish.name, lambda lease: _phase(lease) is not None, ANSWER_SECONDS) or made
         changes = [(name, None, value) for name, value in spec.items()]
         return self._explain(answered, spec, changed=True, changes=changes)
 
     def end(self, name: str, *, dry_run: bool = False) -> Answer:
-        """End a lease before its time; one that is over already is unchanged. BadRequest where there is none."""
+        """End a lease before its time; one that is over already is unchanged. NoLease where there is none."""
         found = self.reader.lease(name)
         if found is None:
-            raise BadRequest(f"there is no lease {name} in namespace {self.client.namespace}: see claudescale leases")
-        phase = _phase(found)
-        if found["spec"].get("ended") or (phase is not None and Phase(phase).is_final):
-            return self._explain(found, found["spec"], changed=False)
+            raise self._no_lease(name)
+        if found["spec"].get("ended") or _is_over(found):
+            return _ending(found, changed=False)
         changes = [("ended", False, True)]
+        path = self.reader.path("capacityleases", name)
+        try:
+            made = self.client.patch(path, {"spec": {"ended": True}}, field_manager=self.name, dry_run=dry_run)
+        except ApiError as error:
+            if error.status == 404:
+                raise self._no_lease(name) from error
+            raise
         if dry_run:
             message = f"would end lease {name}"
             return Answer(changed=True, lease=found, decision=_decision(found), message=message, changes=changes)
-        path = self.reader.path("capacityleases", name)
-        made = self.client.patch(path, {"spec": {"ended": True}}, field_manager=self.name)
-        answered = self.wait(name, _is_over, ANSWER_SECONDS) or made
-        return self._explain(answered, found["spec"], changed=True, changes=changes)
+        return _ending(self.wait(name, _is_over, ANSWER_SECONDS) or made, changed=True, changes=changes)
+
+    def follow(self, answer: Answer, until: Callable[[Mapping[str, Any]], bool], seconds: float) -> Answer | None:
+        """The answer once something holds for its lease, else as it is after so many seconds; None when it is gone."""
+        found = self.wait(answer.lease["metadata"]["name"], until, seconds)
+        if found is None:
+            return None
+        decision = _decision(found)
+        if decision is None:
+            return replace(answer, lease=found)
+        return replace(answer, lease=found, decision=decision, preview=False, message=_told(found))
 
     def wait(self, name: str, until: Callable[[Mapping[str, Any]], bool], seconds: float) -> Mapping[str, Any] | None:
         """The lease once something holds for it, else as it is after so many seconds; None when it is gone."""
@@ -131,22 +147,42 @@ class Door:
 
     def _unchanged(self, found: Mapping[str, Any], spec: Mapping[str, Any]) -> Answer:
         name, phase = found["metadata"]["name"], _phase(found)
-        if phase is not None and Phase(phase).is_final:
+        other = differences(spec, found["spec"])
+        # The same question gets the same answer, as long as it is there; what has been does not come again.
+        if _is_over(found) and (other or phase in (Phase.ENDED, Phase.FAILED)):
             raise BadRequest(
                 f"lease {name} is over ({phase}), and its name is taken until it is deleted: use another name"
             )
         if found["spec"].get("ended"):
             raise BadRequest(f"lease {name} is being ended: use another name")
-        other = differences(spec, found["spec"])
         if other:
             shown = ", ".join(f"{field} is {was!r}, not {wanted!r}" for field, wanted, was in other)
             raise BadRequest(f"lease {name} exists with other content ({shown}): use another name, or end it first")
-        return self._explain(found, spec, changed=False)
+        answer = self._explain(found, spec, changed=False)
+        if phase == Phase.REFUSED:
+            return replace(answer, message=f"{answer.message}; to ask again, use another name")
+        return answer
+
+    def _create(self, name: str, spec: Mapping[str, Any], *, dry_run: bool = False) -> Mapping[str, Any]:
+        namespace = self.client.namespace
+        try:
+            return self.client.create(
+                self.reader.path("capacityleases"),
+                lease_object(name, namespace, spec),
+                field_manager=self.name,
+                dry_run=dry_run,
+            )
+        except ApiError as error:
+            if error.status == 404:  # the kinds are there: they have just been read
+                raise NoNamespace(f"there is no namespace {namespace} in this cluster") from error
+            raise
+
+    def _no_lease(self, name: str) -> NoLease:
+        return NoLease(f"there is no lease {name} in namespace {self.client.namespace}: see claudescale leases")
 
     def _dry(self, name: str, spec: Mapping[str, Any]) -> Answer:
         """What would be: the API server's own checks, then our decision."""
-        body = lease_object(name, self.client.namespace, spec)
-        made = self.client.create(self.reader.path("capacityleases"), body, field_manager=self.name, dry_run=True)
+        made = self._create(name, spec, dry_run=True)
         decision = preview(self.reader, name, spec, self.clock.now()).to_object()
         verdict = "would be allowed" if decision["allowed"] else "would be refused"
         changes = [(field, None, value) for field, value in spec.items()]
@@ -164,17 +200,24 @@ class Door:
         name = lease["metadata"]["name"]
         decision = _decision(lease)
         if decision is not None:
-            message = f"lease {name}: {lease['status'].get('message', lease['status']['phase'])}"
-            return Answer(changed=changed, lease=lease, decision=decision, message=message, changes=changes or [])
-        guess = preview(self.reader, name, spec, self.clock.now()).to_object()
-        verdict = "be allowed" if guess["allowed"] else f"be refused ({guess['message']})"
+            return Answer(changed=changed, lease=lease, decision=decision, message=_told(lease), changes=changes or [])
+        guess, words = self._guess(name, spec)
         message = (
-            f"lease {name} waits: the controller has not answered within {ANSWER_SECONDS:.0f} s; by the rules it would"
-            f" {verdict}. Nothing is lost: it is decided when the controller is back (claudescale status shows it)"
+            f"lease {name} waits: the controller has not answered within {ANSWER_SECONDS:.0f} s; {words}."
+            f" Nothing is lost: it is decided when the controller is back (claudescale status shows it)"
         )
         return Answer(
             changed=changed, lease=lease, decision=guess, preview=True, message=message, changes=changes or []
         )
+
+    def _guess(self, name: str, spec: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
+        """(our decision, None where it cannot be made; the same in words) about a lease that is there already."""
+        try:
+            guess = preview(self.reader, name, spec, self.clock.now()).to_object()
+        except ApiError as error:  # whoever may ask need not be allowed to read what is decided by
+            return None, f"what the rules say cannot be foretold here ({error})"
+        verdict = "allowed" if guess["allowed"] else f"refused ({guess['message']})"
+        return guess, f"by the rules it would be {verdict}"
 
 
 def record_of(lease: Mapping[str, Any]) -> str | None:
@@ -187,6 +230,33 @@ def ends_at(lease: Mapping[str, Any]) -> str | None:
     """When a lease ends, by its status; None before the controller has seen it."""
     text = (lease.get("status") or {}).get("endTime")
     return moments.text(moments.parse(text)) if text else None
+
+
+def _comparable(wish: Wish, spec: Mapping[str, Any], found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The spec to compare with a lease that is there: where no end was asked for, its own duration is as good."""
+    seconds = found["spec"].get("durationSeconds")
+    if wish.end is None and wish.seconds is None and seconds is not None:
+        return {**spec, "durationSeconds": seconds}
+    return spec
+
+
+def _ending(lease: Mapping[str, Any], *, changed: bool, changes: list[tuple[str, Any, Any]] | None = None) -> Answer:
+    """What came of a request to end a lease."""
+    name = lease["metadata"]["name"]
+    message = (
+        _told(lease)
+        if _is_over(lease)
+        else (
+            f"lease {name} is to end, and the controller has not ended it yet: it does so when it is back (claudescale"
+            " status shows it)"
+        )
+    )
+    return Answer(changed=changed, lease=lease, decision=_decision(lease), message=message, changes=changes or [])
+
+
+def _told(lease: Mapping[str, Any]) -> str:
+    """What the controller says of a lease that it has decided about."""
+    return f"lease {lease['metadata']['name']}: {lease['status'].get('message', lease['status']['phase'])}"
 
 
 def _phase(lease: Mapping[str, Any]) -> str | None:

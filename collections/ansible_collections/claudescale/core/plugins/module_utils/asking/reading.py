@@ -29,6 +29,10 @@ class NotInstalled(ClaudeScaleError):  # noqa: N818 - a state of the world, not 
     """The API server does not know our kinds."""
 
 
+class NoNamespace(NotInstalled):
+    """The API server does not know the namespace."""
+
+
 class Reader:
     """The objects of one namespace. NotInstalled where the CRDs are missing, else as the client raises."""
 

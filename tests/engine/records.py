@@ -9,7 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-EXPORT = Path(__file__).parent / "data" / "records.jsonl"
+ROOT = Path(__file__).resolve().parents[2]
+EXPORT = ROOT / "tests" / "engine" / "data" / "records.jsonl"
 UID = "c3a1f0de-52b4-4b7e-9a77-0f1e2d3c4b5a"
 HEAD = "7:8aa65ed0f27ba8d7c3b112734483716d3c49df71319e5508e2403185cd64b26b"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

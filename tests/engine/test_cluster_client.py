@@ -18,6 +18,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.cluster.client im
     ClusterClient,
     ClusterStopped,
 )
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.prometheus import Prometheus
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 from kubernetes.client import Configuration
 from kubernetes.config import incluster_config
@@ -262,7 +263,7 @@ def test_dates_are_told(api: HttpDouble) -> None:
 # Whose credentials
 
 
-def token_server(lives: list[int], refused: set[str]) -> Any:
+def token_server(lives: list[float], refused: set[str]) -> Any:
     """Makes tokens t1, t2, ... with these lives in seconds; `refused` ones are answered 401."""
     made = 0
     lock = threading.Lock()
@@ -357,6 +358,21 @@ def test_no_token_is_made(api: HttpDouble) -> None:
         api.client().as_account("sa").get("/x")
 
 
+def test_prometheus_is_asked_with_the_token_of_the_moment(api: HttpDouble) -> None:
+    tokens = token_server([0.001, 600], set())  # the first is over at once
+
+    def script(asked: Asked) -> Reply:
+        return tokens(asked) if asked.method == "POST" else Reply(body={"status": "success", "data": {"result": []}})
+
+    api.script = script
+    prometheus = Prometheus(api.client().as_account("sa"))
+    assert prometheus.query("up") == prometheus.query("up") == []
+    assert [asked.headers["authorization"] for asked in api.asked if asked.method == "GET"] == [
+        "Bearer t1",
+        "Bearer t2",
+    ]
+
+
 def test_another_configuration_is_copied(api: HttpDouble) -> None:
     other = api.configuration()
     client = ClusterClient.from_configuration(other, namespace="space")
@@ -427,6 +443,11 @@ def test_a_lost_token_file_is_one_sentence(api: HttpDouble) -> None:
 def test_lines_and_the_rest(api: HttpDouble) -> None:
     api.script = lambda asked: Reply(stream=[b"one\ntw", b"o\n\nthree"])
     assert list(api.client().lines("/log")) == ["one", "two", "", "three"]
+
+
+def test_a_last_line_that_ends_has_no_rest(api: HttpDouble) -> None:
+    api.script = lambda asked: Reply(stream=[b"one\ntwo\n"])
+    assert list(api.client().lines("/log")) == ["one", "two"]
 
 
 def test_a_cut_line_is_not_given(api: HttpDouble) -> None:

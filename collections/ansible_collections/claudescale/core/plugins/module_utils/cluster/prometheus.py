@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,10 +57,9 @@ class Prometheus:
         session.verify = (configuration.ssl_ca_cert or True) if configuration.verify_ssl else False
         if configuration.cert_file:
             session.cert = (configuration.cert_file, configuration.key_file)
-        token = configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        session.auth = _authorized_by(cluster)
         self._connection = PrometheusConnect(
             url=f"{configuration.host}/api/v1/namespaces/{cluster.namespace}/services/{service}/proxy",
-            headers={"Authorization": token} if token else None,
             session=session,
             retry=Retry(total=RETRIES, backoff_factor=0.3, status_forcelist=(502, 503, 504), raise_on_status=False),
             timeout=(CONNECT_SECONDS, READ_SECONDS),
@@ -79,6 +79,16 @@ class Prometheus:
         """The one figure of a query that has at most one; None where there is none."""
         samples = [sample for sample in self.query(promql) if sample.is_number]
         return samples[0].value if samples else None
+
+
+def _authorized_by(cluster: ClusterClient) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
+    # Asked for each request: a service account's token is shorter-lived than this connection.
+    def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if authorization := cluster.authorization():
+            request.headers["Authorization"] = authorization
+        return request
+
+    return authorize
 
 
 def _samples(result: Any) -> list[Sample]:

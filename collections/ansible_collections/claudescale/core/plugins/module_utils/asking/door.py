@@ -19,6 +19,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.asking.reading im
 from ansible_collections.claudescale.core.plugins.module_utils.asking.wish import (
     BadRequest,
     Wish,
+    check_name,
     differences,
     lease_object,
 )
@@ -62,6 +63,11 @@ class Answer:
         return self.decision is not None and not self.decision["allowed"]
 
     @property
+    def over(self) -> bool:
+        """Whether nothing comes after it."""
+        return _is_over(self.lease)
+
+    @property
     def stands(self) -> bool:
         """Whether the floor stands."""
         conditions = self.status.get("conditions") or []
@@ -102,7 +108,7 @@ class Door:
 
     def end(self, name: str, *, dry_run: bool = False) -> Answer:
         """End a lease before its time; one that is over already is unchanged. NoLease where there is none."""
-        found = self.reader.lease(name)
+        found = self.reader.lease(check_name(name))
         if found is None:
             raise self._no_lease(name)
         if found["spec"].get("ended") or _is_over(found):

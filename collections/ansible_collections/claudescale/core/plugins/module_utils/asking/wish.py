@@ -23,6 +23,8 @@ LONGEST_NAME = 63
 LONGEST_REASON = 512
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 LONGEST_WORKLOAD = 253
+DURATION = re.compile(r"(?=.)(?:([0-9]{1,7})d)?(?:([0-9]{1,7})h)?(?:([0-9]{1,7})m)?(?:([0-9]{1,7})s)?")
+UNITS = (86_400, 3_600, 60, 1)  # seconds of the groups
 KINDS = {"deployment": "Deployment", "statefulset": "StatefulSet"}
 INVISIBLE = {"Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn"}
 CONTENT = ("workloadRef", "replicas", "startTime", "endTime", "durationSeconds", "reason", "requestedBy", "onBehalfOf")
@@ -110,6 +112,25 @@ def parse_workload(text: str) -> WorkloadRef:
         raise BadRequest(f"{_shown(kind)} is no kind of workload that can be leased for: use Deployment or StatefulSet")
     _check_name("workload", name, LONGEST_WORKLOAD)
     return WorkloadRef(kind=KINDS[kind.lower()], name=name)
+
+
+def parse_count(field: str, text: str, most: int) -> int:
+    """A whole number that a person wrote, from 1 to `most`; BadRequest where it is none."""
+    value: object = text
+    if re.fullmatch(r"[+-]?[0-9]{1,20}", text):
+        value = int(text)
+    _check_count(field, value, most)
+    return int(text)
+
+
+def parse_duration(text: str) -> int:
+    """Seconds of `90s`, `30m`, `2h`, `1d` or `1h30m`; BadRequest where it is none, or longer than a lease can be."""
+    found = DURATION.fullmatch(text)
+    if found is None:
+        raise BadRequest(f"{_shown(text)} is no duration: write whole numbers with units, as in 90s, 30m, 2h or 1h30m")
+    seconds = sum(int(number or 0) * unit for number, unit in zip(found.groups(), UNITS, strict=True))
+    _check_count("duration in seconds", seconds, MOST_SECONDS)
+    return seconds
 
 
 def check_name(text: str) -> str:

@@ -35,6 +35,17 @@ class NoLease(BadRequest):
     """There is no lease of that name."""
 
 
+class NameTaken(BadRequest):
+    """A lease of that name is there, and is not what was asked. `fields` are those that differ, none where it is over.
+
+    For doors that may not repeat what others wrote: the sentence shows the contents of both.
+    """
+
+    def __init__(self, message: str, fields: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.fields = fields
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """What came of a request. `lease` is the object as it is then, or as it would be created in a dry run."""
@@ -65,13 +76,12 @@ class Answer:
     @property
     def over(self) -> bool:
         """Whether nothing comes after it."""
-        return _is_over(self.lease)
+        return is_over(self.lease)
 
     @property
     def stands(self) -> bool:
         """Whether the floor stands."""
-        conditions = self.status.get("conditions") or []
-        return any(one["type"] == "FloorStands" and one["status"] == "True" for one in conditions)
+        return floor_stands(self.lease)
 
 
 class Door:
@@ -102,7 +112,7 @@ class Door:
             if raced is None:
                 raise
             return self._unchanged(raced, _comparable(wish, spec, raced))
-        answered = self.wait(wish.name, lambda lease: _phase(lease) is not None, ANSWER_SECONDS) or made
+        answered = self.wait(wish.name, lambda lease: phase_of(lease) is not None, ANSWER_SECONDS) or made
         changes = [(name, None, value) for name, value in spec.items()]
         return self._explain(answered, spec, changed=True, changes=changes)
 
@@ -111,7 +121,7 @@ class Door:
         found = self.reader.lease(check_name(name))
         if found is None:
             raise self._no_lease(name)
-        if found["spec"].get("ended") or _is_over(found):
+        if found["spec"].get("ended") or is_over(found):
             return _ending(found, changed=False)
         changes = [("ended", False, True)]
         path = self.reader.path("capacityleases", name)
@@ -124,7 +134,7 @@ class Door:
         if dry_run:
             message = f"would end lease {name}"
             return Answer(changed=True, lease=found, decision=_decision(found), message=message, changes=changes)
-        return _ending(self.wait(name, _is_over, ANSWER_SECONDS) or made, changed=True, changes=changes)
+        return _ending(self.wait(name, is_over, ANSWER_SECONDS) or made, changed=True, changes=changes)
 
     def follow(self, answer: Answer, until: Callable[[Mapping[str, Any]], bool], seconds: float) -> Answer | None:
         """The answer once something holds for its lease, else as it is after so many seconds; None when it is gone."""
@@ -152,18 +162,19 @@ class Door:
         return policy.default_duration if policy is not None else None
 
     def _unchanged(self, found: Mapping[str, Any], spec: Mapping[str, Any]) -> Answer:
-        name, phase = found["metadata"]["name"], _phase(found)
+        name, phase = found["metadata"]["name"], phase_of(found)
         other = differences(spec, found["spec"])
         # The same question gets the same answer, as long as it is there; what has been does not come again.
-        if _is_over(found) and (other or phase in (Phase.ENDED, Phase.FAILED)):
-            raise BadRequest(
+        if is_over(found) and (other or phase in (Phase.ENDED, Phase.FAILED)):
+            raise NameTaken(
                 f"lease {name} is over ({phase}), and its name is taken until it is deleted: use another name"
             )
         if found["spec"].get("ended"):
-            raise BadRequest(f"lease {name} is being ended: use another name")
+            raise NameTaken(f"lease {name} is being ended: use another name")
         if other:
             shown = ", ".join(f"{field} is {was!r}, not {wanted!r}" for field, wanted, was in other)
-            raise BadRequest(f"lease {name} exists with other content ({shown}): use another name, or end it first")
+            message = f"lease {name} exists with other content ({shown}): use another name, or end it first"
+            raise NameTaken(message, tuple(field for field, _, _ in other))
         answer = self._explain(found, spec, changed=False)
         if phase == Phase.REFUSED:
             return replace(answer, message=f"{answer.message}; to ask again, use another name")
@@ -226,6 +237,23 @@ class Door:
         return guess, f"by the rules it would be {verdict}"
 
 
+def phase_of(lease: Mapping[str, Any]) -> str | None:
+    """A lease's phase, None before the controller has seen it."""
+    return (lease.get("status") or {}).get("phase")
+
+
+def is_over(lease: Mapping[str, Any]) -> bool:
+    """Whether nothing comes after a lease's phase."""
+    phase = phase_of(lease)
+    return phase is not None and Phase(phase).is_final
+
+
+def floor_stands(lease: Mapping[str, Any]) -> bool:
+    """Whether a lease's floor stands."""
+    conditions = (lease.get("status") or {}).get("conditions") or []
+    return any(one["type"] == "FloorStands" and one["status"] == "True" for one in conditions)
+
+
 def record_of(lease: Mapping[str, Any]) -> str | None:
     """SEQUENCE:HASH of the last record that speaks of a lease, to be noted down; None before there is one."""
     record = (lease.get("status") or {}).get("record")
@@ -251,7 +279,7 @@ def _ending(lease: Mapping[str, Any], *, changed: bool, changes: list[tuple[str,
     name = lease["metadata"]["name"]
     message = (
         _told(lease)
-        if _is_over(lease)
+        if is_over(lease)
         else (
             f"lease {name} is to end, and the controller has not ended it yet: it does so when it is back (claudescale"
             " status shows it)"
@@ -263,15 +291,6 @@ def _ending(lease: Mapping[str, Any], *, changed: bool, changes: list[tuple[str,
 def _told(lease: Mapping[str, Any]) -> str:
     """What the controller says of a lease that it has decided about."""
     return f"lease {lease['metadata']['name']}: {lease['status'].get('message', lease['status']['phase'])}"
-
-
-def _phase(lease: Mapping[str, Any]) -> str | None:
-    return (lease.get("status") or {}).get("phase")
-
-
-def _is_over(lease: Mapping[str, Any]) -> bool:
-    phase = _phase(lease)
-    return phase is not None and Phase(phase).is_final
 
 
 def _decision(lease: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -139,6 +139,12 @@ def check_name(text: str) -> str:
     return text
 
 
+def check_namespace(text: str) -> str:
+    """A namespace, before it becomes part of a path; BadRequest where it cannot be one."""
+    _check_name("namespace", text, LONGEST_NAME)
+    return text
+
+
 def _comparable(name: str, value: Any) -> Any:
     return moments.parse(value) if name in ("startTime", "endTime") and value is not None else value
 

@@ -11,7 +11,20 @@ from typing import Annotated
 import typer
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
-from claudescale_cli import config, forward, load, records, settings, status, verify, watch
+from claudescale_cli import (
+    config,
+    controller,
+    forward,
+    lease,
+    leases,
+    load,
+    policy,
+    records,
+    settings,
+    status,
+    verify,
+    watch,
+)
 from claudescale_cli.common import Options, make_console, plain
 
 app = typer.Typer(
@@ -52,6 +65,11 @@ def options(
 
 
 app.command("status")(status.status)
+app.command("leases")(leases.leases)
+app.command("lease")(lease.lease)
+app.command("end")(lease.end)
+app.command("policy")(policy.policy)
+app.command("controller")(controller.controller)
 app.command("config")(config.config)
 app.command("watch")(watch.watch)
 app.command("load")(load.load)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,17 +15,24 @@ from urllib.parse import parse_qs, urlsplit
 SPACE = "namespaces/claudescale"
 DEMO = f"/apis/apps/v1/{SPACE}/deployments/demo-app"
 HPA = f"/apis/autoscaling/v2/{SPACE}/horizontalpodautoscalers"
+REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 PROMETHEUS = f"/api/v1/{SPACE}/services/prometheus:9090/proxy/api/v1/query"
 
 
 @dataclass
 class ApiDouble:
-    """Answers by path; a path that is not there is 404. `queries` are Prometheus' answers by PromQL."""
+    """Answers by path; a path that is not there is 404. `queries` are Prometheus' answers by PromQL.
+
+    `on_write(method, path, query, body)` answers whatever is no GET with (code, object); `writes` are those that might
+    change something. Who asks is `person`.
+    """
 
     objects: dict[str, Any] = field(default_factory=dict)
     queries: dict[str, list[Any]] = field(default_factory=dict)
     codes: dict[str, int] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    writes: list[tuple[str, str, Any]] = field(default_factory=list)
+    on_write: Callable[[str, str, dict[str, str], Any], tuple[int, Any]] | None = None
     port: int = 0
 
     def kubeconfig(self, folder: Path, name: str = "claudescale") -> Path:
@@ -68,6 +75,28 @@ def api_double() -> Iterator[ApiDouble]:
             else:
                 self.answer(404, {"message": f"{parts.path} not found"})
 
+        def do_POST(self) -> None:
+            self.write()
+
+        def do_PATCH(self) -> None:
+            self.write()
+
+        def write(self) -> None:
+            parts = urlsplit(self.path)
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            double.asked.append((self.command, self.path))
+            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            if parts.path in double.codes:
+                self.answer(double.codes[parts.path], {"message": f"{parts.path} is not for you"})
+            elif parts.path == REVIEW:
+                self.answer(201, {"status": {"userInfo": {"username": "person"}}})
+            elif double.on_write is None:
+                self.answer(405, {"message": f"{self.command} {parts.path} is not expected here"})
+            else:
+                if "dryRun" not in query:
+                    double.writes.append((self.command, parts.path, body))
+                self.answer(*double.on_write(self.command, parts.path, query, body))
+
         def answer(self, code: int, body: Any) -> None:
             text = json.dumps(body).encode()
             self.send_response(code)
@@ -102,8 +131,13 @@ def hpa(current: int = 2, wanted: int = 2, cpu: int | None = 7) -> dict[str, Any
     target = {**metric, "resource": {**metric["resource"], "target": {"averageUtilization": 50}}}  # type: ignore[dict-item]
     seen = {**metric, "resource": {**metric["resource"], "current": {"averageUtilization": cpu}}}  # type: ignore[dict-item]
     return {
-        "metadata": {"name": "demo-app-hpa"},
-        "spec": {"scaleTargetRef": {"name": "demo-app"}, "minReplicas": 2, "maxReplicas": 5, "metrics": [target]},
+        "metadata": {"name": "demo-app-hpa", "uid": "h", "resourceVersion": "5"},
+        "spec": {
+            "scaleTargetRef": {"kind": "Deployment", "name": "demo-app"},
+            "minReplicas": 2,
+            "maxReplicas": 5,
+            "metrics": [target],
+        },
         "status": {
             "currentReplicas": current,
             "desiredReplicas": wanted,

@@ -38,7 +38,7 @@ class Asked:
 class Reply:
     """A whole answer; with `stream`, a chunked one: bytes are sent, floats are seconds of silence.
 
-    A stream ends properly unless it is `cut`. `hold` seconds pass before the head, which `silent` never sends.
+    A stream ends properly unless it is `cut`. `hold` seconds pass before its head.
     """
 
     status: int = 200

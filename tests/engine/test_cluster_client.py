@@ -250,14 +250,36 @@ def test_dates_are_told(api: HttpDouble) -> None:
     told: list[tuple[str, float, float]] = []
     client.on_response.append(lambda *facts: told.append(facts))
     before = time.monotonic()
-    client.get("/x")
+    client.get(LEASES)
     api.script = lambda asked: Reply(status=404, body={})
-    client.find("/x")
+    client.find(f"{LEASES}/a")
     after = time.monotonic()
     assert len(told) == 2
     for date, sent, received in told:
         assert date.endswith("GMT")
         assert before <= sent <= received <= after
+
+
+SERVICE = "/api/v1/namespaces/space/services/prometheus:9090/proxy"
+DATES = [
+    ("/api/v1/namespaces/space", True),
+    ("/apis/autoscaling/v2/namespaces/space/horizontalpodautoscalers", True),
+    ("/apis/authentication.k8s.io/v1/selfsubjectreviews", True),
+    (SERVICE, False),
+    (f"{SERVICE}/api/v1/query", False),
+    ("/apis/metrics.k8s.io/v1beta1/nodes", False),
+    ("/apis/custom.metrics.k8s.io/v1beta1/namespaces/space", False),
+    ("/healthz", False),
+]
+
+
+@pytest.mark.parametrize(("path", "told"), DATES)
+def test_another_machines_date_is_not_told(api: HttpDouble, path: str, told: bool) -> None:
+    client = api.client()
+    heard: list[str] = []
+    client.on_response.append(lambda date, sent, received: heard.append(date))
+    client.text(path)
+    assert len(heard) == told
 
 
 # Whose credentials

@@ -95,7 +95,8 @@ class ClusterClient:
         self.kubeconfig = kubeconfig
         self.configuration = configuration
         self._transport = Transport(configuration, context, headers)
-        # Callables (Date header, sent, received; the times are monotonic), called in the thread that asked.
+        # Callables (Date header, sent, received; the times are monotonic), called in the thread that asked, where the
+        # answer is the API server's own.
         self.on_response = self._transport.observers
 
     def authorization(self) -> str:

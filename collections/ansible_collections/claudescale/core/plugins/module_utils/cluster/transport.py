@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,6 +22,12 @@ CONNECT_SECONDS = 1.5  # a stopped node's address answers nothing: the sentence 
 READ_SECONDS = 10.0  # of silence
 WHOLE_SECONDS = 30.0  # for all of an answer, however slowly it trickles
 CHUNK = 1 << 20  # bytes
+
+# Whose answers the API server writes itself. Through a proxy, and from an aggregated API such as metrics.k8s.io, the
+# Date header is another machine's.
+OWN = re.compile(
+    r"/(api/v1|apis/(apps|autoscaling|batch|claudescale\.io|(authentication|authorization)\.k8s\.io))/(?!.*/proxy(/|$))"
+)
 
 Observer = Callable[[str, float, float], None]  # an answer's Date header; monotonic seconds when asked and answered
 
@@ -118,7 +125,7 @@ class Transport:
             # kubernetes wraps failures of TLS in its own exception.
             raise self.unreachable(error) from error
         received = time.monotonic()
-        if date := response.headers.get("Date"):
+        if (date := response.headers.get("Date")) and OWN.match(path):
             for observe in self.observers:
                 observe(date, sent, received)
         return response, authorization

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from ansible_collections.claudescale.core.plugins.module_utils.asking.reading import Reader
-from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ApiError, ClusterClient
 from ansible_collections.claudescale.core.plugins.module_utils.controller import __main__ as process
 from ansible_collections.claudescale.core.plugins.module_utils.controller import logs
 from ansible_collections.claudescale.core.plugins.module_utils.controller.loop import DEFAULT_TTL_SECONDS, Controller
@@ -39,12 +39,24 @@ def controller(
         raise ClaudeScaleError(f"there is no log level {one_line(repr(level), 60)}: it is one of {', '.join(LEVELS)}")
     door = settings.number("health_port", port)
     client = options.cluster().as_account(CONTROLLER)
+    _account(client)
     Reader(client).kinds_exist()
     for namespace in wanted:
         _rights(client, namespace)
     logs.set_up(level)
     code = process.serve(Controller(client, wanted, ttl=DEFAULT_TTL_SECONDS if stay is None else stay), door)
     raise typer.Exit(code)
+
+
+def _account(client: ClusterClient) -> None:
+    """The first token, so that what lacks is said in our words."""
+    try:
+        client.authorization()
+    except ApiError as error:
+        if error.status == 404:
+            where = one_line(repr(client.namespace), 80)
+            raise ClaudeScaleError(f"there is no service account {CONTROLLER} in namespace {where}: make up") from error
+        raise
 
 
 def _rights(client: ClusterClient, namespace: str) -> None:

@@ -189,7 +189,7 @@ def test_status(claudescale: Any, api: ApiDouble, tmp_path: Path) -> None:
     table = claudescale("--kubeconfig", kubeconfig, "status")
     assert table.code == 0
     assert [line.split()[0] for line in table.out.splitlines()] == [
-        "what", "node", "pod", "pod", "pod", "service", "autoscaler", "controller", "leases", "forward",
+        "what", "node", "pod", "pod", "pod", "service", "autoscaler", "controller", "leases", "make", "forward",
     ]  # fmt: skip
     assert "2 to 5 replicas of demo-app, CPU 180 % of 50 %" in table.out
 

@@ -266,10 +266,14 @@ class Autoscaler:
         return next((owner.manager for owner in self.owners if owner.manager != CONTROLLER), "unknown")
 
     @property
-    def claimant(self) -> str | None:
-        """A manager that owns minReplicas by server-side apply beside the controller."""
-        claims = [owner.manager for owner in self.owners if owner.operation == "Apply" and owner.manager != CONTROLLER]
-        return claims[0] if claims else None
+    def claimants(self) -> tuple[str, ...]:
+        """The managers that own minReplicas by server-side apply."""
+        return tuple(owner.manager for owner in self.owners if owner.operation == "Apply")
+
+    @property
+    def of_others(self) -> bool:
+        """Whether somebody else owns minReplicas and the controller does not: its value was not written by us last."""
+        return bool(self.owners) and all(owner.manager != CONTROLLER for owner in self.owners)
 
 
 @dataclass(frozen=True, kw_only=True)

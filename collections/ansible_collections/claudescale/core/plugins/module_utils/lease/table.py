@@ -95,9 +95,7 @@ TABLE: dict[tuple[State, Event], Row] = {
     (State.CONTESTED, Event.BASE_EDITED): Row(
         base=BaseFrom.SAME, floor=FloorTo.LEFT, record=BASE_CHANGED, condition=FLOOR_CONTESTED
     ),
-    (State.CONTESTED, Event.BASE_UNREADABLE): Row(
-        base=BaseFrom.LIVE, floor=FloorTo.LEFT, record=BASE_CHANGED, condition=FLOOR_CONTESTED
-    ),
+    (State.CONTESTED, Event.BASE_UNREADABLE): Row(base=BaseFrom.RECORD, floor=FloorTo.LEFT, condition=FLOOR_CONTESTED),
     (State.CONTESTED, Event.ANNOTATIONS_LOST): Row(base=BaseFrom.RECORD, floor=FloorTo.LEFT, condition=FLOOR_CONTESTED),
     (State.CONTESTED, Event.REPLACED): Row(
         base=BaseFrom.LIVE, floor=FloorTo.LEFT, record=BASE_CHANGED, condition=FLOOR_CONTESTED
@@ -114,6 +112,7 @@ class Known:
     held: bool
     overruled: tuple[str, ...] = ()
     contested_by: str | None = None
+    claimants: tuple[str, ...] = ()  # who owned minReplicas by server-side apply when that was recorded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,43 +138,66 @@ class Ground:
 
 def read(autoscaler: Autoscaler, known: Known | None, *, in_force: bool) -> Seen:
     """Recognise what happened, the most telling fact first. `in_force`: a lease that held the floor is not over."""
+    told = known if known is not None and known.held else None
     held = autoscaler.held
     if held is None:
-        return _read_without_annotations(autoscaler, known, in_force=in_force)
-    state = State.CONTESTED if held.contested_by else State.HELD
+        return _read_without_annotations(autoscaler, told, in_force=in_force)
+    # One annotation that vanished is looked up in the chain, as all of them are.
+    contested = held.contested_by or (told.contested_by if told else None)
+    state = State.CONTESTED if contested else State.HELD
+    floor = held.floor or (told.applied if told else autoscaler.floor)
+    if autoscaler.floor != floor:
+        return _read_value(autoscaler, held, told, floor, state)
+    claimant = _claimant(autoscaler, told)
+    if state is State.HELD and claimant and held.base != floor:
+        return Seen(state=state, event=Event.VALUE_CLAIMED, manager=claimant)
     if held.base is None:
         return Seen(state=state, event=Event.BASE_UNREADABLE, manager=autoscaler.base_owner)
-    floor = autoscaler.floor if held.floor is None else held.floor
-    if autoscaler.floor != floor:
-        return _read_value(autoscaler, held, floor, state)
-    if state is State.HELD and autoscaler.claimant and held.base != floor:
-        return Seen(state=state, event=Event.VALUE_CLAIMED, manager=autoscaler.claimant)
-    if known is not None and known.held and known.base != held.base:
+    if told is not None and told.base != held.base:
         return Seen(state=state, event=Event.BASE_EDITED, manager=autoscaler.base_owner)
     return Seen(state=state, event=Event.NOTHING)
 
 
-def _read_without_annotations(autoscaler: Autoscaler, known: Known | None, *, in_force: bool) -> Seen:
-    # Without a lease in force, the base's value is our own restore, whose record is still to be written.
-    if known is None or not known.held or (autoscaler.floor == known.base and not in_force):
+def _claimant(autoscaler: Autoscaler, told: Known | None) -> str | None:
+    """Who owns minReplicas by server-side apply and did not when the chain spoke of it last."""
+    known = told.claimants if told else ()
+    return next((manager for manager in autoscaler.claimants if manager not in known), None)
+
+
+def _read_without_annotations(autoscaler: Autoscaler, told: Known | None, *, in_force: bool) -> Seen:
+    # The base's value is our own restore, whose record is still to be written: unless a lease is in force, and the
+    # value is somebody else's.
+    if told is None or (autoscaler.floor == told.base and not (in_force and autoscaler.of_others)):
         return Seen(state=State.FREE, event=Event.NOTHING)
-    state = State.CONTESTED if known.contested_by else State.HELD
-    if autoscaler.floor == known.applied:
-        return Seen(state=state, event=Event.ANNOTATIONS_LOST)
-    if state is State.HELD and autoscaler.writer in known.overruled:
+    state = State.CONTESTED if told.contested_by else State.HELD
+    if autoscaler.floor == told.applied:
+        return _read_applied(autoscaler, told, state, in_force=in_force)
+    if state is State.HELD and autoscaler.writer in told.overruled:
         return Seen(state=state, event=Event.VALUE_WRITTEN_AGAIN, manager=autoscaler.writer)
     return Seen(state=state, event=Event.REPLACED, manager=autoscaler.writer)
 
 
-def _read_value(autoscaler: Autoscaler, held: Held, floor: int, state: State) -> Seen:
+def _read_applied(autoscaler: Autoscaler, told: Known, state: State, *, in_force: bool) -> Seen:
+    """The floor's own value without annotations."""
+    claimant = _claimant(autoscaler, told)
+    if state is State.HELD and claimant:
+        return Seen(state=state, event=Event.VALUE_CLAIMED, manager=claimant)
+    # Restored before, and then somebody wanted that value: it is not ours to take back.
+    if autoscaler.of_others and not in_force:
+        return Seen(state=state, event=Event.REPLACED, manager=autoscaler.writer)
+    return Seen(state=state, event=Event.ANNOTATIONS_LOST)
+
+
+def _read_value(autoscaler: Autoscaler, held: Held, told: Known | None, floor: int, state: State) -> Seen:
     writer = autoscaler.writer
     if state is State.CONTESTED:
         return Seen(state=state, event=Event.VALUE_WRITTEN, manager=writer)
     # The API server takes a maximum under the floor only together with a lower minReplicas: the base's or the maximum's
     # value was written for that, anything else is a base that somebody wants.
-    if autoscaler.maximum < floor and autoscaler.floor in (held.base, autoscaler.maximum):
+    base = held.base or (told.base if told else None)
+    if autoscaler.maximum < floor and autoscaler.floor in (base, autoscaler.maximum):
         return Seen(state=state, event=Event.MAXIMUM_LOWERED, manager=writer)
-    if writer in held.overruled:
+    if writer in (*held.overruled, *(told.overruled if told else ())):
         return Seen(state=state, event=Event.VALUE_WRITTEN_AGAIN, manager=writer)
     return Seen(state=state, event=Event.VALUE_WRITTEN, manager=writer)
 
@@ -186,7 +208,8 @@ def apply(autoscaler: Autoscaler, known: Known | None, *, in_force: bool) -> Gro
     row = TABLE[seen.state, seen.event]
     held = autoscaler.held or Held(base=None, floor=None)
     told = known if known is not None and known.held and seen.state is not State.FREE else None
-    bases = {BaseFrom.SAME: held.base, BaseFrom.LIVE: autoscaler.floor, BaseFrom.RECORD: told.base if told else None}
+    recorded = told.base if told else None
+    bases = {BaseFrom.SAME: held.base or recorded, BaseFrom.LIVE: autoscaler.floor, BaseFrom.RECORD: recorded}
     base = bases[row.base]
     overruled = dict.fromkeys((*held.overruled, *(told.overruled if told else ())))
     if row.overrules and seen.manager:

@@ -48,8 +48,8 @@ def chores(leases: Iterable[Lease], ledger: Ledger, now: float, ttl: float) -> C
         else:
             times.append(goes)
     repeats = []
-    for key, group in sorted(waiting.items()):
-        due = ledger.refusals.get(key, now - REPEAT_SECONDS) + REPEAT_SECONDS
+    for _, group in sorted(waiting.items()):
+        due = min(_decided_at(lease) for lease in group) + REPEAT_SECONDS
         if due <= now:
             repeats.append(_repeated(group, now))
         else:
@@ -61,10 +61,13 @@ def _unrecorded(lease: Lease, ledger: Ledger) -> RefusalKey | None:
     """The kind of a refusal that no record speaks of yet, None for everything else."""
     if lease.status.get("record") is not None:
         return None
-    decision = lease.status["decision"]
-    key = refusal_key(lease.requested_by, lease.workload, decision["code"])
-    recorded = ledger.refusals.get(key)
-    return None if recorded is not None and recorded >= moments.parse(decision["time"]) else key
+    key = refusal_key(lease.requested_by, lease.workload, lease.status["decision"]["code"])
+    counted = ledger.counted.get(key)
+    return None if counted is not None and counted >= _decided_at(lease) else key
+
+
+def _decided_at(lease: Lease) -> float:
+    return moments.parse(lease.status["decision"]["time"])
 
 
 def _finished_at(lease: Lease) -> float:

@@ -108,6 +108,7 @@ class Ledger:
     floors: dict[str, FloorFacts] = field(default_factory=dict)  # by the autoscaler's UID
     intents: dict[str, Intent] = field(default_factory=dict)  # by the autoscaler's UID
     refusals: dict[RefusalKey, float] = field(default_factory=dict)  # when the last record of such a refusal was made
+    counted: dict[RefusalKey, float] = field(default_factory=dict)  # up to when its repeats were counted
 
     def add(self, sequence: int, digest: str, fields: Mapping[str, Any]) -> None:
         """Fold one more record in."""
@@ -156,6 +157,8 @@ class Ledger:
     def _refused(self, fields: Mapping[str, Any], mark: Mark) -> None:
         key = refusal_key(fields["actor"], WorkloadRef.from_object(fields["workload"]), fields["decision"]["code"])
         self.refusals[key] = mark.time
+        if fields["event"] == REFUSALS_REPEATED:
+            self.counted[key] = mark.time
 
     def _update(self, fields: Mapping[str, Any], mark: Mark, **changes: Any) -> None:
         uid = fields["lease"]["uid"]
@@ -192,6 +195,7 @@ class Ledger:
             leases=tuple(fields["leases"]),
             overruled=overruled,
             contested_by=kept.contested_by if kept else None,
+            claimants=tuple(fields.get("claimants", ())),
         )
         for name in set(old.leases if old else ()) - set(fields["leases"]):
             self._left(name, floor["applied"])
@@ -206,7 +210,8 @@ class Ledger:
 
     def _noted(self, fields: Mapping[str, Any], event: str) -> None:
         autoscaler, floor = fields["autoscaler"]["uid"], fields["floor"]
-        old = self.floors.get(autoscaler)
+        found = self.floors.get(autoscaler)
+        old = found if found is not None and found.held else None
         manager = fields["manager"]
         self.floors[autoscaler] = FloorFacts(
             base=floor["base"],
@@ -215,6 +220,7 @@ class Ledger:
             leases=tuple(fields["leases"]),
             overruled=old.overruled if old else (),
             contested_by=manager if event == FLOOR_CONTESTED else (old.contested_by if old else None),
+            claimants=old.claimants if old else (),
             noted=Noted(event=event, manager=manager, base=floor["base"], overrules=fields["overrules"]),
         )
 

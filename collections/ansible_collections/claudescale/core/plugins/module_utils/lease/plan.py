@@ -143,14 +143,21 @@ class View:
         self.main = _main(snapshot)
         enforced = snapshot.policy is not None and snapshot.policy.mode is Mode.ENFORCE
         timely = [facts for facts in self.open if enforced and self._in_time(facts)]
-        held = self.main.held.leases if self.main and self.main.held else ()
-        self.running = [self.by_uid[facts.uid] for facts in timely if facts.started or facts.name in held]
+        landed = self._landed()
+        self.running = [self.by_uid[facts.uid] for facts in timely if facts.started or facts.uid == landed]
         running = {lease.uid for lease in self.running}
         self.due = [self.by_uid[facts.uid] for facts in timely if facts.uid not in running]
 
     def _in_time(self, facts: LeaseFacts) -> bool:
         lease = self.by_uid.get(facts.uid)
         return lease is not None and not lease.ended and lease.start <= self.snapshot.now < lease.end
+
+    def _landed(self) -> str | None:
+        """The lease whose floor stands while its outcome is not recorded yet."""
+        intent = self.snapshot.ledger.intents.get(self.main.uid) if self.main else None
+        if intent is None or self.main is None or not _landed(intent, self.main):
+            return None
+        return (intent.fields.get("lease") or {}).get("uid")
 
     def ground(self, autoscaler: Autoscaler) -> table.Ground:
         """The table's row for an autoscaler, in numbers."""
@@ -185,11 +192,17 @@ class View:
 
 
 def _main(snapshot: Snapshot) -> Autoscaler | None:
-    """The autoscaler that leases go to: the one that holds some already, else the only one."""
-    held = [a for a in snapshot.autoscalers if a.held is not None and a.held.leases]
-    if held:
-        return held[0]
-    return snapshot.autoscalers[0] if len(snapshot.autoscalers) == 1 else None
+    """The autoscaler that leases go to: the one that holds some already, else the only one.
+
+    Annotations may vanish, or be copied with their autoscaler: the chain knows which one it was.
+    """
+    everyone, floors = snapshot.autoscalers, snapshot.ledger.floors
+    known = [autoscaler for autoscaler in everyone if (facts := floors.get(autoscaler.uid)) is not None and facts.held]
+    held = [autoscaler for autoscaler in everyone if autoscaler.held is not None]
+    found = [autoscaler for autoscaler in known if autoscaler in held] or held or known
+    if found:
+        return found[0]
+    return everyone[0] if len(everyone) == 1 else None
 
 
 def _what_policy_took(view: View) -> Iterable[Step]:
@@ -203,10 +216,10 @@ def _what_policy_took(view: View) -> Iterable[Step]:
 
 
 def _ownership(view: View) -> Iterable[Step]:
-    """No field is ours where no lease holds the floor."""
+    """No field is ours where no lease holds the floor; a record that cannot be written holds nothing back."""
     for autoscaler in view.snapshot.autoscalers:
-        free = autoscaler.held is None and view.ground(autoscaler).seen.state is table.State.FREE
-        if free and autoscaler.our_entries and not (autoscaler is view.main and view.running):
+        idle = autoscaler.held is None and not (autoscaler is view.main and view.running)
+        if idle and autoscaler.our_entries and _is_restored(autoscaler, view.ground(autoscaler)):
             yield DropOwnership(autoscaler=autoscaler, entry=autoscaler.our_entries[-1])
             return
 
@@ -216,6 +229,8 @@ def _scale(view: View) -> Iterable[Step]:
     target, main = view.snapshot.target, view.main
     if target is None or main is None or main.held is None or not view.running:
         return
+    if main.held.leases != _names(view.running):
+        return  # the floor is about to change
     if not main.held.contested_by and main.floor == main.held.floor and 0 < target.replicas < main.floor:
         yield RaiseScale(workload=target, replicas=min(main.floor, main.maximum))
 
@@ -240,6 +255,8 @@ def _floor(view: View, autoscaler: Autoscaler) -> Iterable[Step]:
         yield _outcome(view, intent, chain.SUCCEEDED)
     ground = view.ground(autoscaler)
     yield from _note(view, autoscaler, ground)
+    if ground.seen.state is table.State.FREE:
+        yield from _closed(view, autoscaler, intent)
     leases = list(view.running) if autoscaler is view.main else []
     starting, refusal = _starting(view) if autoscaler is view.main else (None, None)
     if refusal is not None:
@@ -253,6 +270,10 @@ def _floor(view: View, autoscaler: Autoscaler) -> Iterable[Step]:
         yield from _without_leases(view, autoscaler, ground, intent)
 
 
+def _names(leases: list[Lease]) -> tuple[str, ...]:
+    return tuple(sorted(lease.name for lease in leases))
+
+
 def _wanted(view: View, autoscaler: Autoscaler, ground: table.Ground, leases: list[Lease]) -> Held:
     """What ought to stand on an autoscaler while leases are active."""
     floor = autoscaler.floor
@@ -261,7 +282,7 @@ def _wanted(view: View, autoscaler: Autoscaler, ground: table.Ground, leases: li
     return Held(
         base=ground.base,
         floor=floor,
-        leases=tuple(sorted(lease.name for lease in leases)),
+        leases=_names(leases),
         overruled=ground.overruled,
         contested_by=ground.contested_by,
     )
@@ -274,14 +295,13 @@ def _with_leases(
     intent, known = ledger.intents.get(autoscaler.uid), ledger.floors.get(autoscaler.uid)
     floor = held.floor or autoscaler.floor
     stands = autoscaler.held is not None and replace(autoscaler.held, record=None) == held and autoscaler.floor == floor
-    if intent is not None and (intent.base, intent.applied, intent.leases) == (held.base, floor, held.leases):
+    wanted = intent is not None and (intent.base, intent.applied, intent.leases) == (held.base, floor, held.leases)
+    if intent is not None and wanted and not _landed(intent, autoscaler):
         yield WriteFloor(autoscaler=autoscaler, floor=floor, held=replace(held, record=intent.sequence))
     elif intent is not None:
         yield _outcome(view, intent, chain.OVERTAKEN)
     elif not stands:
         yield _intended(view, autoscaler, ground, held, starting)
-        if floor < autoscaler.floor and autoscaler.held is not None and not view.snapshot.can_record:
-            yield WriteFloor(autoscaler=autoscaler, floor=floor, held=replace(held, record=autoscaler.held.record))
     elif known is None or (known.base, known.applied, known.held, known.leases) != (
         held.base,
         floor,
@@ -289,18 +309,33 @@ def _with_leases(
         held.leases,
     ):
         yield _found(view, autoscaler, held)
+    if floor < autoscaler.floor and autoscaler.held is not None:
+        yield WriteFloor(autoscaler=autoscaler, floor=floor, held=replace(held, record=autoscaler.held.record))
 
 
 def _without_leases(view: View, autoscaler: Autoscaler, ground: table.Ground, intent: Intent | None) -> Iterable[Step]:
-    target = min(ground.base, autoscaler.maximum)
-    if autoscaler.held is not None or (ground.seen.state is not table.State.FREE and autoscaler.floor != target):
-        yield Restore(autoscaler=autoscaler, floor=target)
+    if not _is_restored(autoscaler, ground):
+        yield Restore(autoscaler=autoscaler, floor=min(ground.base, autoscaler.maximum))
+    elif intent is not None:
+        yield _outcome(view, intent, chain.OVERTAKEN)
+    else:
+        yield from _closed(view, autoscaler, intent)
+
+
+def _is_restored(autoscaler: Autoscaler, ground: table.Ground) -> bool:
+    """Whether an autoscaler is as people want it without leases."""
+    free = ground.seen.state is table.State.FREE
+    return autoscaler.held is None and (free or autoscaler.floor == min(ground.base, autoscaler.maximum))
+
+
+def _closed(view: View, autoscaler: Autoscaler, intent: Intent | None) -> Iterable[Append]:
+    """The last records of a floor that was held: before it may be held again."""
+    known = view.snapshot.ledger.floors.get(autoscaler.uid)
+    if known is None or not known.held:
         return
     if intent is not None:
         yield _outcome(view, intent, chain.OVERTAKEN)
-        return
-    known = view.snapshot.ledger.floors.get(autoscaler.uid)
-    if known is not None and known.held:
+    else:
         yield Append(
             fields={
                 **_about(view, chain.FLOOR_RESTORED, chain.SUCCEEDED, autoscaler),
@@ -311,10 +346,10 @@ def _without_leases(view: View, autoscaler: Autoscaler, ground: table.Ground, in
 
 
 def _landed(intent: Intent, autoscaler: Autoscaler) -> bool:
-    if autoscaler.held is not None:
+    if autoscaler.held is not None and autoscaler.held.record is not None:
         return autoscaler.held.record == intent.sequence
-    # Annotations that vanished right after the write: the value tells.
-    return autoscaler.floor == intent.applied != intent.before
+    # Annotations that vanished right after the write: the value tells, unless it is somebody else's.
+    return autoscaler.floor == intent.applied != intent.before and not autoscaler.of_others
 
 
 def _note(view: View, autoscaler: Autoscaler, ground: table.Ground) -> Iterable[Append]:
@@ -326,7 +361,8 @@ def _note(view: View, autoscaler: Autoscaler, ground: table.Ground) -> Iterable[
     noted = chain.Noted(
         event=event, manager=ground.seen.manager or "unknown", base=ground.base, overrules=ground.row.overrules
     )
-    if known is not None and known.noted == noted:
+    # What is contested is not noted again as a change of the base.
+    if known is not None and known.noted in (noted, replace(noted, event=chain.FLOOR_CONTESTED)):
         return
     yield Append(
         fields={
@@ -382,7 +418,8 @@ def _decide(view: View) -> Iterable[Step]:
             if now < recorded.get(key, -REPEAT_SECONDS) + REPEAT_SECONDS:
                 yield Refuse(lease=lease, decision=decision.to_object())
                 continue
-            recorded[key] = now
+            if view.snapshot.can_record:
+                recorded[key] = now
         yield Append(
             fields={
                 **_about(view, chain.LEASE_REQUESTED, outcome),
@@ -457,12 +494,13 @@ def _floor_fields(base: int, before: int, applied: int, *, held: bool) -> dict[s
 
 
 def _intended(view: View, autoscaler: Autoscaler, ground: table.Ground, held: Held, starting: Lease | None) -> Append:
-    event = ground.seen.event
-    cause = "LeaseStart" if starting else ("LeaseEnd" if event is table.Event.NOTHING else event.name)
+    floor = held.floor or autoscaler.floor
     fields = {
         **_about(view, chain.FLOOR_INTENDED, chain.INTENDED, autoscaler),
-        "cause": cause,
-        "floor": _floor_fields(ground.base, autoscaler.floor, held.floor or autoscaler.floor, held=True),
+        "cause": "LeaseStart" if starting else _cause(autoscaler, ground, held),
+        # A value that changes is taken from who applied it.
+        "claimants": list(autoscaler.claimants) if floor == autoscaler.floor else [],
+        "floor": _floor_fields(ground.base, autoscaler.floor, floor, held=True),
         "leases": list(held.leases),
     }
     if starting is not None:
@@ -472,8 +510,17 @@ def _intended(view: View, autoscaler: Autoscaler, ground: table.Ground, held: He
     return Append(fields=fields)
 
 
+def _cause(autoscaler: Autoscaler, ground: table.Ground, held: Held) -> str:
+    """Why a floor changes when no lease starts."""
+    if ground.seen.event is not table.Event.NOTHING:
+        return ground.seen.event.name
+    if autoscaler.held is None:
+        return "AutoscalerBack"
+    return "LeaseEnd" if set(held.leases) < set(autoscaler.held.leases) else "LimitsChanged"
+
+
 def _outcome(view: View, intent: Intent, outcome: str) -> Append:
-    kept = ("autoscaler", "floor", "leases", "cause", "actor", "door")
+    kept = ("autoscaler", "floor", "leases", "cause", "claimants", "actor", "door")
     fields = {
         **_about(view, chain.FLOOR_WRITTEN, outcome),
         **{name: intent.fields[name] for name in kept},
@@ -491,6 +538,7 @@ def _found(view: View, autoscaler: Autoscaler, held: Held) -> Append:
         fields={
             **_about(view, chain.FLOOR_WRITTEN, chain.SUCCEEDED, autoscaler),
             "cause": "Found",
+            "claimants": list(autoscaler.claimants),
             "floor": _floor_fields(held.base or floor, floor, floor, held=True),
             "leases": list(held.leases),
         }

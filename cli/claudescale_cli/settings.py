@@ -87,6 +87,7 @@ ELSEWHERE = {
     "CLAUDESCALE_VERBOSE": "make: the environment's set-up shows what it does",
     "CLAUDESCALE_KEEP": "tests: a folder in which the cluster's kubeconfig is kept, with the cluster",
     "CLAUDESCALE_SEED": "tests: the seed of what is drawn",
+    "CLAUDESCALE_TEST_PROFILE": "tests: another profile than claudescale-test",
     "CLAUDESCALE_TEST_BASE_IMAGE": "tests: the node image",
 }
 

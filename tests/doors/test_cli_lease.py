@@ -104,8 +104,8 @@ REFUSED = [
     pytest.param({"--replicas": "500"}, "replicas by policy: 500 asked, 5 at most; replicas by the autoscaler's "
                  "maximum: 500 asked, 5 at most; replicas above the base of 2: 498 asked, 3 at most", id="too-many"),
     pytest.param({"--for": "5h"}, "seconds it lasts: 18000 asked, 14400 at most", id="too-long"),
-    pytest.param({**NO_END, "--until": -DAY}, r"its end was 86\d{3} s (ago|before it was asked for): ask for a time that is "
-                 "still to come", id="expired"),
+    pytest.param({**NO_END, "--until": -DAY}, r"its end was 86\d{3} s (ago|before it was asked for): ask for a time "
+                 "that is still to come", id="expired"),
     pytest.param({"--from": EIGHT_DAYS}, r"seconds from its creation to its start: 69[01]\d{3}(\.\d)? asked, "
                  "604800 at most", id="too-far-ahead"),
 ]  # fmt: skip

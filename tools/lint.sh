@@ -8,7 +8,7 @@ collection=collections/ansible_collections/claudescale/core
 failed=()
 
 ruff_part() { ruff check --quiet . && ruff format --quiet --check .; }
-mypy_part() { mypy --no-error-summary "$collection/plugins/module_utils" cli/claudescale_cli "$collection/images" && mypy --no-error-summary tests/kit tools; }
+mypy_part() { mypy --no-error-summary "$collection/plugins/module_utils" cli/claudescale_cli mcp_plugin/claudescale_mcp "$collection/images" && mypy --no-error-summary tests/kit tools; }
 yamllint_part() { yamllint --strict .; }
 shellcheck_part() {
   git ls-files -co --exclude-standard -z | xargs -0 grep -lIE --directories=skip '^#!.*\b(ba)?sh\b' |

@@ -18,6 +18,7 @@ from claudescale_cli import (
     lease,
     leases,
     load,
+    mcp,
     policy,
     records,
     settings,
@@ -70,6 +71,7 @@ app.command("lease")(lease.lease)
 app.command("end")(lease.end)
 app.command("policy")(policy.policy)
 app.command("controller")(controller.controller)
+app.command("mcp")(mcp.mcp)
 app.command("config")(config.config)
 app.command("watch")(watch.watch)
 app.command("load")(load.load)

@@ -1,0 +1,69 @@
+"""Every exception as one sentence that a model can act on: what is wrong and what to do. The one table for that.
+
+Texts of the API server are shown only where it judges what the caller itself wrote, cleaned and cut.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from ansible_collections.claudescale.core.plugins.module_utils.asking.door import NameTaken, NoLease
+from ansible_collections.claudescale.core.plugins.module_utils.asking.foreign import clean
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ApiError
+from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
+
+LONGEST = 600
+LONGEST_JUDGEMENT = 200
+log = logging.getLogger("claudescale.mcp")
+
+
+def sentence(error: BaseException, account: str) -> str:
+    """What the caller reads. What is not foreseen goes to the log, with its traceback, and its type to the caller."""
+    if isinstance(error, NameTaken):
+        return _taken(error)
+    if isinstance(error, NoLease):
+        return "there is no lease of that name in this namespace: get_current_state shows those that there are"
+    if isinstance(error, ApiError):
+        return _refused(error, account)
+    if isinstance(error, ClaudeScaleError):
+        return clean(error, LONGEST)
+    log.error("tool failed", exc_info=error)
+    return (
+        f"the server could not do this because of a mistake of its own ({type(error).__name__}): its log on standard"
+        " error has the details; the same call may be made again, because it changes nothing twice"
+    )
+
+
+def _taken(error: NameTaken) -> str:
+    if not error.fields:
+        return "a lease of that name is over or ending, and the name is taken until it is deleted: use another name"
+    return (
+        f"a lease of that name exists with another {', '.join(sorted(error.fields))}: use another name, or end it first"
+    )
+
+
+def _refused(error: ApiError, account: str) -> str:
+    said = str(error)
+    if error.status == 403:
+        return _forbidden(said, account)
+    if error.status == 404 and "serviceaccounts" in said:
+        return f"there is no service account {account}, or no such namespace, in this cluster: make up brings both"
+    if error.status in (400, 413, 422):
+        return (
+            f"the API server takes no such lease: mend what it names and ask again ({clean(said, LONGEST_JUDGEMENT)})"
+        )
+    return {
+        401: "the API server does not accept the kubeconfig's credentials any more: make up renews them",
+        404: "what was asked for is not there any more: look with get_current_state",
+        409: "somebody changed it at the same moment: ask again",
+    }.get(error.status, f"the API server is not well ({error.status}): ask again in a few seconds")
+
+
+def _forbidden(said: str, account: str) -> str:
+    if "exceeded quota" in said:
+        return "the namespace holds as many leases as its quota lets it: wait until some that are over are deleted"
+    if "ValidatingAdmissionPolicy" in said:
+        return "the cluster's guard refuses it: a lease is ended only by who asked for it; tell the person whose it is"
+    if "serviceaccounts/token" in said or "serviceaccounts" in said:
+        return f"the kubeconfig's user may not make a token for {account}: use a context that may, or make up"
+    return f"the account {account} lacks the right to do this in this namespace: make up brings its rights"

@@ -8,6 +8,7 @@ The first refusal gives the decision its code. Another rule is one more function
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -85,8 +86,10 @@ class Decision:
 
     @property
     def message(self) -> str:
-        """All refusals, else what allowed it, for people."""
-        return "; ".join(verdict.message for verdict in self.refusals or self.verdicts)
+        """All refusals, else that there is none, for people."""
+        if self.allowed:
+            return f"none of {len(self.verdicts)} rules is against it"
+        return "; ".join(verdict.message for verdict in self.refusals)
 
     def to_object(self) -> dict[str, Any]:
         """As status.decision, which the record holds too."""
@@ -127,14 +130,15 @@ def _policy(facts: Facts) -> Verdict:
 
 def _time(facts: Facts) -> Verdict:
     lease = facts.lease
-    if lease.end <= facts.now:
-        late = int(facts.now - lease.end)
-        message = f"its end was {late} s ago: ask for a time that is still to come"
+    # By its creation: a lease that nobody looked at in time was asked for in time.
+    if lease.end <= lease.created:
+        late = int(lease.created - lease.end)
+        message = f"its end was {late} s before it was asked for: ask for a time that is still to come"
         return Verdict(rule="Time", passed=False, code="AlreadyOver", message=message)
     if lease.end <= lease.start:
         message = "its end is not after its start: ask for an end that comes after the start"
         return Verdict(rule="Time", passed=False, code="EndBeforeStart", message=message)
-    return Verdict(rule="Time", passed=True, code="TimeToCome", message="its end is still to come")
+    return Verdict(rule="Time", passed=True, code="TimeToCome", message="its end comes after its creation")
 
 
 def _workload(facts: Facts) -> Verdict | None:
@@ -183,19 +187,17 @@ def _no_autoscaler(code: str, message: str) -> Verdict:
 
 
 def _at_most(rule: str, code: str, asked: float, limit: float, what: str) -> Verdict:
+    # Rounded up, so that the numbers say the same as the verdict; a float of today holds no more than microseconds.
+    asked = math.ceil(round(asked, 6))
     passed = asked <= limit
     return Verdict(
         rule=rule,
         passed=passed,
         code=f"Within{rule}" if passed else code,
-        message=f"{what}: {_number(asked)} asked, {_number(limit)} at most",
-        asked=int(asked),
+        message=f"{what}: {asked} asked, {limit:.0f} at most",
+        asked=asked,
         limit=int(limit),
     )
-
-
-def _number(value: float) -> str:
-    return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
 
 
 def _minimum(facts: Facts) -> Verdict | None:

@@ -40,6 +40,7 @@ PARTS = (
     Part(name="packages", arguments=("tests/doors", "-m", "long and not cluster"), cluster=True, short=False),
     Part(name="module", arguments=("tests/cluster/test_minikube_module.py", "-m", "long"), cluster=True, short=False),
     Part(name="molecule", arguments=("tests/cluster/test_molecule.py", "-m", "long"), cluster=True, short=False),
+    Part(name="guards", arguments=("tests/cluster/test_attacks.py", "-m", "long"), cluster=True, short=False),
     Part(name="faults", arguments=("tests/cluster/test_faults.py", "-m", "long"), cluster=True, short=False),
     Part(name="lifecycle", arguments=("tests/cluster/test_lifecycle.py", "-m", "long"), short=False),
 )

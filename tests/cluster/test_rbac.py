@@ -1,4 +1,4 @@
-"""The assistant's and Prometheus' live rights: exactly what docs/SECURITY.md says, and nothing that lets them out."""
+"""Live rights of the assistant, the controller and Prometheus: what docs/SECURITY.md says, and nothing beyond it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Right = tuple[str, str, str, str, str]  # API group, resource, names, verbs, sco
 HEADER: Right = ("API group", "resource", "names", "verbs", "scope")
 
 
-def written_rights() -> set[Right]:
-    """The rows of the table in docs/SECURITY.md."""
+def written_rights(title: str) -> set[Right]:
+    """The rows of the first table of a section of docs/SECURITY.md."""
     text = (ROOT / "docs/SECURITY.md").read_text(encoding="utf-8")
-    section = text.split("## What the assistant can read")[1].split("\n## ")[0]
+    section = text.split(f"## {title}\n")[1].split("\n## ")[0]
     rows = [
         tuple(cell.strip() for cell in line.strip("|").split("|"))
         for line in section.splitlines()
@@ -65,12 +65,42 @@ def live_rights(cluster: Cluster, account: str) -> set[Right]:
 
 
 def test_assistants_rights_are_the_table(cluster: Cluster) -> None:
-    assert live_rights(cluster, "claudescale-sa") == written_rights()
+    assert live_rights(cluster, "claudescale-sa") == written_rights("What the assistant may do")
 
 
-def test_assistant_only_reads(cluster: Cluster) -> None:
-    verbs = {verb for *_, verbs, _ in live_rights(cluster, "claudescale-sa") for verb in verbs.split(", ")}
-    assert verbs == {"get", "list", "watch"}
+def test_controllers_rights_are_the_table(cluster: Cluster) -> None:
+    """In its own namespace, and the same in each that another test attached meanwhile."""
+    rights = live_rights(cluster, "claudescale-controller")
+    assert {right for right in rights if right[-1] == "namespace"} == written_rights("What the controller may do")
+    assert {(*right[:-1], right[-1].split()[0]) for right in rights} == written_rights("What the controller may do")
+
+
+READING = {"get", "list", "watch"}
+
+
+def writes(cluster: Cluster, account: str) -> set[tuple[str, str]]:
+    """(resource, verb) of every right that is not reading."""
+    rights = live_rights(cluster, account)
+    return {(resource, verb) for _, resource, _, verbs, _ in rights for verb in verbs.split(", ")} - {
+        (resource, verb) for _, resource, *_ in rights for verb in READING
+    }
+
+
+def test_assistant_writes_leases_only(cluster: Cluster) -> None:
+    assert writes(cluster, "claudescale-sa") == {("capacityleases", "create"), ("capacityleases", "patch")}
+
+
+def test_controller_has_no_write_on_workloads_and_policies(cluster: Cluster) -> None:
+    assert writes(cluster, "claudescale-controller") == {
+        ("capacityleases", "delete"),
+        ("capacityleases/status", "patch"),
+        ("scalingrecords", "create"),
+        ("horizontalpodautoscalers", "patch"),
+        ("deployments/scale", "patch"),
+        ("statefulsets/scale", "patch"),
+        ("events", "create"),
+        ("events", "patch"),
+    }
 
 
 def can(cluster: Cluster, account: str, *question: str) -> str:
@@ -93,6 +123,15 @@ def can(cluster: Cluster, account: str, *question: str) -> str:
         ("claudescale-sa", ("get", "nodes", "--subresource=proxy"), "no"),
         ("claudescale-sa", ("list", "pods", "--namespace", "kube-system"), "no"),
         ("claudescale-sa", ("patch", "deployments.apps", "--subresource=scale"), "no"),
+        ("claudescale-sa", ("create", "capacityleases.claudescale.io"), "yes"),
+        ("claudescale-sa", ("end", "capacityleases.claudescale.io"), "no"),
+        ("claudescale-sa", ("delete", "capacityleases.claudescale.io"), "no"),
+        ("claudescale-sa", ("create", "capacityleases.claudescale.io", "--namespace", "default"), "no"),
+        ("claudescale-controller", ("patch", "horizontalpodautoscalers.autoscaling"), "yes"),
+        ("claudescale-controller", ("patch", "horizontalpodautoscalers.autoscaling", "--namespace", "default"), "no"),
+        ("claudescale-controller", ("patch", "deployments.apps"), "no"),
+        ("claudescale-controller", ("create", "capacityleases.claudescale.io"), "no"),
+        ("claudescale-controller", ("get", "secrets"), "no"),
         ("prometheus", ("get", "nodes", "--subresource=metrics"), "yes"),
         ("prometheus", ("get", "nodes", "--subresource=proxy"), "no"),
         ("prometheus", ("create", "nodes", "--subresource=proxy"), "no"),

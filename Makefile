@@ -38,7 +38,7 @@ down: environment ## remove the cluster, its context and everything that came wi
 	@$(play-existing) playbooks/down.yml
 	@tests/kit/run --down-if-last
 
-status: environment ## nodes, pods, services, autoscaler and forwards in one table
+status: environment ## what runs, who holds the floor, and the forwards in one table
 	@$(command) status
 
 watch: environment ## load, CPU, wanted and ready replicas, live

@@ -31,6 +31,7 @@ def leases(
         typer.echo(f"namespace {plain(options.namespace)} has no leases")
     else:
         table = plain_table(*COLUMNS)
+        table.columns[0].no_wrap = True  # to be copied into `claudescale end`
         for lease in found:
             table.add_row(*row(lease, clock.now()))
         make_console().print(table, markup=False)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.asking import door
 from claudescale_cli import capacity, common
@@ -34,6 +35,7 @@ from tests.doors.lease_double import (
     lease_double,
     policy,
 )
+from tests.support import ROOT
 
 ASK = {"--workload": "demo-app", "--replicas": "4", "--for": "90s", "--reason": "launch"}
 HEAD = f"record to note down: 7:{HASH}"
@@ -636,6 +638,20 @@ def test_the_controller(claudescale: Any, attached: Server, monkeypatch: pytest.
     level, (client, names, ttl, port) = served
     assert (level, names, ttl, port) == ("INFO", ["claudescale"], 60, 0)
     assert client.authorization() == "Bearer controllers"
+
+
+def test_the_page_names_every_command_and_its_options() -> None:
+    """docs/COMMAND.md: the first table has all commands, and whatever looks like an option is one."""
+    page = (ROOT / "docs" / "COMMAND.md").read_text(encoding="utf-8")
+    table = page.split("|---|---|", 1)[1].split("\n\n", 1)[0]
+    named = {name for row in table.strip().splitlines() for name in re.findall(r"`([a-z-]+)", row.split("|")[1])}
+    group = typer.main.get_command(cli.app)
+    commands: dict[str, Any] = group.commands  # type: ignore[attr-defined]
+    assert {*commands} <= named
+    parts = [command for found in commands.values() for command in (found, *getattr(found, "commands", {}).values())]
+    options = {name for command in (group, *parts) for option in command.params for name in option.opts}
+    options |= {name for command in parts for option in command.params for name in option.secondary_opts}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page)) - {"--help"} <= options
 
 
 SPANS = [

@@ -94,6 +94,7 @@ def policy_facts(policy: Policy, autoscalers: Iterable[Autoscaler], leases: Iter
         lease.workload == policy.workload and lease.phase in (Phase.PENDING, Phase.ACTIVE) for lease in leases
     )
     base = base_of(main) if main else None
+    obstacle = _obstacle(owners, accepted, policy)
     limits = [policy.maximum, *([main.maximum] if main else []), *([base + policy.step_up] if base is not None else [])]
     return {
         "name": policy.workload.policy_name,
@@ -108,14 +109,23 @@ def policy_facts(policy: Policy, autoscalers: Iterable[Autoscaler], leases: Iter
         "most_leases": policy.concurrent,
         "now": {
             "autoscaler": main.name if main else None,
-            "autoscalers": len(owners),
             "floor": main.floor if main else None,
             "base": base,
             "autoscaler_maximum": main.maximum if main else None,
             "leases": accepted,
-            "most_replicas": min(limits) if main else None,
+            "obstacle": obstacle,
+            "most_replicas": None if obstacle else min(limits),
         },
     }
+
+
+def _obstacle(owners: list[Autoscaler], accepted: int, policy: Policy) -> str | None:
+    """Why nothing at all can be had now, as far as policy and autoscalers tell."""
+    if len(owners) != 1:
+        return f"{len(owners)} autoscalers" if owners else "no autoscaler"
+    if owners[0].by_keda:
+        return "its autoscaler is KEDA's"
+    return "all leases are taken" if accepted >= policy.concurrent else None
 
 
 def base_of(autoscaler: Autoscaler) -> int | None:

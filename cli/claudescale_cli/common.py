@@ -6,13 +6,12 @@ import os
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
 from rich.console import Console
 from rich.table import Table
 
-from claudescale_cli.settings import Settings, resolve
+from claudescale_cli.settings import Settings, here, resolve
 
 PLAIN_WIDTH = 120  # where there is no terminal to ask
 # CSI and OSC sequences, whole; what is left of others goes with their control characters.
@@ -33,7 +32,7 @@ class Options:
     context: str
     namespace: str
     kubeconfig: str | None
-    settings: Settings = field(default_factory=lambda: resolve({}, os.environ, Path.cwd()))
+    settings: Settings = field(default_factory=lambda: resolve({}, os.environ, here()))
 
     def cluster(self) -> ClusterClient:
         """The cluster that is meant; ClaudeScaleError where the kubeconfig does not lead to one."""

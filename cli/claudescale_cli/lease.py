@@ -61,7 +61,7 @@ def lease(
     door = Door(options.cluster(), FIELD_MANAGER)
     answer = door.ask(wish, dry_run=dry_run)
     problem = None
-    if wait and not dry_run and not answer.refused:
+    if wait and not dry_run and (answer.preview or not answer.refused):
         answer, problem = _settled(door, answer, seconds)
     _show(answer, output, dry_run=dry_run, problem=problem)
     if answer.refused:
@@ -131,6 +131,8 @@ def _settled(door: Door, answer: Answer, seconds: float) -> tuple[Answer, str | 
     try:
         with console.status(words) if console.is_terminal else nullcontext():
             found = door.follow(answer, lambda lease: is_settled(lease, patience), seconds)
+    except ClaudeScaleError as error:
+        return answer, f"lease {name} was asked for, and what became of it cannot be seen: {error}"
     except KeyboardInterrupt:
         console.print(f"lease {plain(name)} stays as it is: claudescale end {plain(name)}", markup=False)
         raise

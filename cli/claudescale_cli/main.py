@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -54,7 +53,7 @@ def options(
 ) -> None:
     """See and exercise a cluster that ClaudeScale made, and ask for capacity in it."""
     flags = {"context": kube_context, "namespace": namespace, "kubeconfig": kubeconfig}
-    found = settings.resolve(flags, os.environ, Path.cwd())
+    found = settings.resolve(flags, os.environ, settings.here())
     for note in found.notes:
         make_console(stderr=True).print(f"note: {plain(note)}", markup=False, soft_wrap=True)
     context.obj = Options(

@@ -64,7 +64,7 @@ def row(facts: dict[str, Any]) -> tuple[str, ...]:
         str(facts["most_above_base"]),
         f"{span(facts['default_seconds'])}, up to {span(facts['most_seconds'])}",
         f"{now['leases']} of {facts['most_leases']}",
-        f"nothing: {_owners(now)}" if now["most_replicas"] is None else str(now["most_replicas"]),
+        f"nothing: {now['obstacle']}" if now["obstacle"] else str(now["most_replicas"]),
     )
 
 
@@ -85,14 +85,12 @@ def rows(facts: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("how far ahead", f"{span(facts['most_seconds_ahead'])} at most", ""),
         ("leases at a time", f"{facts['most_leases']} at most", str(now["leases"])),
     ]
-    if now["autoscaler"] is None:
-        return [*found, ("so, at most", "nothing", f"it has {_owners(now)}")]
-    found.insert(1, ("replicas by the autoscaler", f"{now['autoscaler_maximum']} at most", now["autoscaler"]))
-    return [*found, ("so, at most", f"{now['most_replicas']} replicas", f"the floor stands at {now['floor']}")]
-
-
-def _owners(now: dict[str, Any]) -> str:
-    return f"{now['autoscalers'] or 'no'} autoscaler{'s' if now['autoscalers'] > 1 else ''}"
+    if now["autoscaler"] is not None:
+        found.insert(1, ("replicas by the autoscaler", f"{now['autoscaler_maximum']} at most", now["autoscaler"]))
+    floor = "" if now["floor"] is None else f"the floor stands at {now['floor']}"
+    if now["obstacle"]:
+        return [*found, ("so, at most", "nothing", f"{now['obstacle']}")]
+    return [*found, ("so, at most", f"{now['most_replicas']} replicas", floor)]
 
 
 def _base(now: dict[str, Any]) -> str:

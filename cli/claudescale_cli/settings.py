@@ -130,8 +130,16 @@ class Settings:
 def files(environment: Mapping[str, str], folder: Path) -> list[Path]:
     """The settings files, the first one that has a name wins; they need not exist."""
     home = environment.get("XDG_CONFIG_HOME")
-    base = Path(home) if home else Path.home() / ".config"
+    base = Path(home) if home else Path(environment.get("HOME") or "/") / ".config"
     return [folder / ".env", base / "claudescale" / "settings.env"]
+
+
+def here() -> Path:
+    """The working folder; a path that leads nowhere where somebody has taken it away."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path("/nonexistent")
 
 
 def resolve(flags: Mapping[str, str | None], environment: Mapping[str, str], folder: Path) -> Settings:
@@ -159,8 +167,11 @@ def resolve(flags: Mapping[str, str | None], environment: Mapping[str, str], fol
 
 def read(path: Path) -> dict[str, str]:
     """The CLAUDESCALE_ names of a settings file; {} where there is none. ClaudeScaleError names the bad line."""
-    if not path.is_file():  # .env may be somebody's virtual environment
-        return {}
+    try:
+        if not path.is_file():  # .env may be somebody's virtual environment
+            return {}
+    except OSError:
+        return {}  # a folder that this user may not enter, by sudo for example, is not this user's
     try:
         with path.open("rb") as stream:
             content = stream.read(MOST_BYTES + 1)

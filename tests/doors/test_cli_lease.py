@@ -352,6 +352,33 @@ def test_a_controller_that_is_away(
     assert len(server.leases()) == 1
 
 
+def test_an_api_server_that_leaves_while_the_floor_is_waited_for(claudescale: Any, server: Server) -> None:
+    server.reason = "NotStarted"
+    threading.Timer(0.5, lambda: server.api.codes.update({f"{LEASES}/launch": 500})).start()
+    said = claudescale(*asked({}))
+    assert said.code == 1
+    assert said.sentence() == (
+        "lease launch was asked for, and what became of it cannot be seen: the API server answered 500: "
+        f"{LEASES}/launch is not for you"
+    )
+    assert "by the controller" in said.out
+
+
+@pytest.mark.parametrize("wait", [True, False], ids=["wait", "no-wait"])
+def test_a_refusal_foretold_while_the_controller_is_away(
+    claudescale: Any, server: Server, monkeypatch: pytest.MonkeyPatch, wait: bool
+) -> None:
+    monkeypatch.setattr(door, "ANSWER_SECONDS", 1.0)
+    server.away = True
+    said = claudescale(*asked({"--for": "5h"}, *(["--timeout", "1s"] if wait else ["--no-wait"])))
+    assert said.code == 3
+    assert said.sentence() == (
+        "lease launch waits: the controller has not answered within 1 s; by the rules it would be refused (seconds it "
+        "lasts: 18000 asked, 14400 at most). Nothing is lost: it is decided when the controller is back (claudescale "
+        "status shows it)"
+    )
+
+
 TAKEN = [
     pytest.param({"replicas": 3}, "lease launch exists with other content (replicas is 3, not 4): use another name, or "
                  "end it first", id="other-content"),
@@ -483,8 +510,8 @@ def test_policy(claudescale: Any, server: Server) -> None:
             "name": "deployment.demo-app", "workload": "Deployment/demo-app", "mode": "Enforce", "least_replicas": 1,
             "most_replicas": 5, "most_above_base": 3, "default_seconds": 1800, "most_seconds": 14400,
             "most_seconds_ahead": 604800, "most_leases": 10,
-            "now": {"autoscaler": "demo-app-hpa", "autoscalers": 1, "floor": 2, "base": 2, "autoscaler_maximum": 5,
-                    "leases": 1, "most_replicas": 5},
+            "now": {"autoscaler": "demo-app-hpa", "floor": 2, "base": 2, "autoscaler_maximum": 5, "leases": 1,
+                    "obstacle": None, "most_replicas": 5},
         }
     ]  # fmt: skip
 
@@ -506,6 +533,34 @@ def test_policies(claudescale: Any, server: Server) -> None:
     assert said.sentence() == (
         "there is no ScalingPolicy deployment.nope in namespace claudescale: without one nothing may be asked for nope"
     )
+
+
+def with_autoscalers(*found: dict[str, Any]) -> Callable[[Server], None]:
+    return lambda server: server.api.objects.update({HPA: {"items": list(found)}})
+
+
+def with_leases(server: Server) -> None:
+    for number in range(10):
+        server.put(f"lease-{number}")
+
+
+KEDAS = autoscaler()
+KEDAS["metadata"]["labels"] = {"scaledobject.keda.sh/name": "x"}
+OBSTACLES = [
+    pytest.param(with_autoscalers(), "no autoscaler", id="none"),
+    pytest.param(with_autoscalers(autoscaler(), autoscaler()), "2 autoscalers", id="two"),
+    pytest.param(with_autoscalers(KEDAS), "its autoscaler is KEDA's", id="keda"),
+    pytest.param(with_leases, "all leases are taken", id="leases"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "words"), OBSTACLES)
+def test_why_nothing_can_be_had(claudescale: Any, server: Server, change: Callable[[Server], None], words: str) -> None:
+    change(server)
+    assert cells(claudescale("policy", "demo-app").out)[-1] == ["so, at most", "nothing", words]
+    assert cells(claudescale("policy").out)[-1][-1] == f"nothing: {words}"
+    (facts,) = json.loads(claudescale("policy", "-o", "json").out)
+    assert (facts["now"]["obstacle"], facts["now"]["most_replicas"]) == (words, None)
 
 
 def test_a_floor_that_is_held(claudescale: Any, server: Server) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -104,6 +105,17 @@ def test_a_bad_file_is_one_sentence(
 def test_a_virtual_environment_is_no_settings_file(folder: Path) -> None:
     (folder / ".env").mkdir()
     assert settings.resolve({}, {"XDG_CONFIG_HOME": "/nowhere"}, folder).text("context") == "claudescale"
+
+
+def test_without_a_home_and_a_working_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.delenv("HOME")
+    gone = folder / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert settings.resolve({}, dict(os.environ), settings.here()).text("context") == "claudescale"
+    monkeypatch.chdir(folder)
 
 
 def test_a_strangers_folder_chooses_no_kubeconfig(folder: Path) -> None:

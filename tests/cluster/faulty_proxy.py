@@ -5,9 +5,11 @@ Faults are injected here and nowhere else: what is behind is the real thing.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
+import socket
 import ssl
 import threading
 import time
@@ -31,10 +33,17 @@ class Proxy:
     fault: Callable[[str, str], str | None] = lambda _method, _path: None
     injected: list[str] = field(default_factory=list)
     lifted: threading.Event = field(default_factory=threading.Event)
+    watches: set[http.client.HTTPSConnection] = field(default_factory=set)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def end_watches(self) -> None:
+        """End the watches that are open, so that new ones meet the fault."""
+        for there in list(self.watches):
+            with contextlib.suppress(OSError, AttributeError):
+                there.sock.shutdown(socket.SHUT_RDWR)
 
     def lift(self) -> None:
         self.fault = lambda _method, _path: None
@@ -99,18 +108,21 @@ def proxy(client: ClusterClient) -> Iterator[Proxy]:
                     return
                 self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
+                if "watch=true" in self.path:
+                    made.watches.add(there)
                 while part := answer.read1(65536):
-                    self.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
-                    self.wfile.flush()
                     if "watch=true" in self.path and made.fault("WATCHING", self.path) == "silent":
                         made.injected.append("silent watch")
                         made.lifted.wait(SILENCE_SECONDS)
                         self.close_connection = True
                         return
+                    self.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+                    self.wfile.flush()
                 self.wfile.write(b"0\r\n\r\n")
-            except OSError:
+            except (OSError, http.client.HTTPException, ValueError):
                 self.close_connection = True
             finally:
+                made.watches.discard(there)
                 there.close()
 
         def date_time_string(self, timestamp: float | None = None) -> str:

@@ -72,6 +72,7 @@ class Pass:
         self.metrics = metrics
         self.told = told
         self.can_record = True
+        self.known: set[str] = set()  # UIDs of the leases that this pass is about
         self.target: Workload | None = None
         self.autoscalers: list[Autoscaler] = []
 
@@ -108,11 +109,16 @@ class Pass:
         return True
 
     def _look(self) -> None:
-        """Read the autoscalers anew: between a watch's event and now somebody may have written."""
+        """Read the autoscalers anew: between a watch's event and now somebody may have written.
+
+        A lease that appears after this look is for the next pass: the workload may not have been read for it.
+        """
+        leases = self.space.leases_of(self.workload)
+        self.known = {lease.uid for lease in leases}
         self.autoscalers = []
         for item in self.space.autoscalers_of(self.workload):
             self._look_at(item["metadata"]["name"])
-        if any(lease.phase is None or not lease.phase.is_final for lease in self.space.leases_of(self.workload)):
+        if any(lease.phase is None or not lease.phase.is_final for lease in leases):
             scale = self.client.find(self.space.scale_path(self.workload))
             self.target = self._workload(scale) if scale is not None else None
 
@@ -139,7 +145,7 @@ class Pass:
             policy=self.space.policy_of(self.workload),
             target=self.target,
             autoscalers=tuple(self.autoscalers),
-            leases=tuple(self.space.leases_of(self.workload)),
+            leases=tuple(lease for lease in self.space.leases_of(self.workload) if lease.uid in self.known),
             ledger=self.space.journal.ledger,
             can_record=self.can_record,
         )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
@@ -12,6 +13,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.controller.cache 
 from ansible_collections.claudescale.core.plugins.module_utils.controller.journal import Journal
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import (
     API_VERSION,
+    Autoscaler,
     Lease,
     Policy,
     WorkloadRef,
@@ -93,9 +95,16 @@ class Space:
                 self._wanted(_ref(item, "workloadRef"))
 
     def _autoscaler_changed(self, old: Object | None, new: Object | None) -> None:
+        # Its status changes every few seconds, and says nothing that matters here.
+        if old is not None and new is not None and _without_version(old) == _without_version(new):
+            return
         for item in (old, new):
             if item is not None:
                 self._wanted(_ref(item, "scaleTargetRef"))
+
+
+def _without_version(item: Object) -> Autoscaler:
+    return replace(Autoscaler.from_object(item), resource_version="", our_entries=())
 
 
 def _ref(item: Mapping[str, Any], name: str) -> WorkloadRef:

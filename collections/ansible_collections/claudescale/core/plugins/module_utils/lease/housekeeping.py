@@ -42,7 +42,7 @@ def chores(leases: Iterable[Lease], ledger: Ledger, now: float, ttl: float) -> C
         if key is not None:
             waiting.setdefault(key, []).append(lease)
             continue
-        goes = _finished_at(lease) + stay
+        goes = _finished_at(lease, ledger) + stay
         if goes <= now:
             deletions.append(lease)
         else:
@@ -70,8 +70,11 @@ def _decided_at(lease: Lease) -> float:
     return moments.parse(lease.status["decision"]["time"])
 
 
-def _finished_at(lease: Lease) -> float:
-    """When a finished lease came to its end, by its conditions; its creation where they do not say."""
+def _finished_at(lease: Lease, ledger: Ledger) -> float:
+    """When a finished lease's last record was made; a repeat has none, and was finished when it was refused."""
+    facts = ledger.leases.get(lease.uid)
+    if facts is not None:
+        return facts.last.time
     times = [moments.parse(condition["lastTransitionTime"]) for condition in lease.status.get("conditions") or []]
     return max(times, default=lease.created)
 

@@ -7,7 +7,7 @@ and asks again, until there is nothing to do. So each step follows from the stat
 between any two of them is continued by the next one.
 
 The order of the stages is the order of what matters: what policy took away ends, floors come down and go up, pods are
-brought up to them, requests are decided, ends are recorded, and statuses say it all.
+brought up to them, ends are recorded, requests are decided, and statuses say it all.
 
 A raise is recorded before it is written (FloorIntended) and its outcome after it (FloorWritten). A restore waits for no
 record: FloorRestored follows when it can be written.
@@ -184,6 +184,11 @@ class View:
             earlier=earlier,
         )
         return rules.decide(facts)
+
+    def earlier(self, facts: LeaseFacts | None = None) -> int:
+        """How many leases are accepted and not over: all, or those that were decided before this one."""
+        found = [other for other in self.open if _over(self, other) is None]
+        return sum(facts is None or other.decided.sequence < facts.decided.sequence for other in found)
 
     def contribution(self, lease: Lease) -> int:
         """What a lease adds to the floor: never more than policy allows now."""
@@ -379,9 +384,7 @@ def _note(view: View, autoscaler: Autoscaler, ground: table.Ground) -> Iterable[
 def _starting(view: View) -> tuple[Lease | None, Append | None]:
     """The first lease that is due and still allowed; else the refusal of the first that no longer is."""
     for lease in view.due:
-        facts = view.snapshot.ledger.leases[lease.uid]
-        earlier = sum(other.decided.sequence < facts.decided.sequence for other in view.open)
-        decision = view.decision(lease, earlier)
+        decision = view.decision(lease, view.earlier(view.snapshot.ledger.leases[lease.uid]))
         if decision.allowed:
             return lease, None
         fields = {
@@ -405,7 +408,7 @@ def _decide(view: View) -> Iterable[Step]:
     """Decide what was asked and not decided yet, first come first."""
     ledger, now = view.snapshot.ledger, view.snapshot.now
     undecided = [lease for lease in view.snapshot.leases if lease.uid not in ledger.leases and lease.phase is None]
-    accepted = len(view.open)
+    accepted = view.earlier()
     recorded = dict(ledger.refusals)
     for lease in undecided[:BATCH]:
         decision = view.decision(lease, accepted)
@@ -455,8 +458,8 @@ STAGES: tuple[Callable[[View], Iterable[Step]], ...] = (
     _scale,
     _floors,
     _refused_without_autoscaler,
-    _decide,
     _ends,
+    _decide,
 )
 
 
@@ -504,8 +507,7 @@ def _intended(view: View, autoscaler: Autoscaler, ground: table.Ground, held: He
         "leases": list(held.leases),
     }
     if starting is not None:
-        facts = view.snapshot.ledger.leases[starting.uid]
-        earlier = sum(other.decided.sequence < facts.decided.sequence for other in view.open)
+        earlier = view.earlier(view.snapshot.ledger.leases[starting.uid])
         fields.update(_lease_fields(starting), decision=view.decision(starting, earlier).to_object())
     return Append(fields=fields)
 

@@ -170,7 +170,7 @@ class Server:
         self.leases: dict[str, dict[str, Any]] = {}
         self.policy: dict[str, Any] | None = policy_object()
         self.replicas: int | None = 2
-        self.records: list[dict[str, Any]] = []
+        self.records: list[chain.Record] = []
         self.records_fail = False
         self.status_writes = 0
         self._uids = itertools.count(1)
@@ -234,15 +234,19 @@ class Server:
             raise Unavailable
         if record.sequence != len(self.records):
             raise Conflict
-        self.records.append(chain.to_object(record, NAMESPACE))
+        self.records.append(record)
 
     def write_status(self, name: str, wanted: Mapping[str, Any]) -> None:
         self.leases[name]["status"] = dict(wanted)
         self.status_writes += 1
 
-    def told(self) -> list[dict[str, Any]]:
+    def told(self) -> list[Mapping[str, Any]]:
         """The fields of every record but the genesis."""
-        return [dict(chain.from_object(item).fields) for item in self.records[1:]]
+        return [record.fields for record in self.records[1:]]
+
+    def chain_objects(self) -> list[dict[str, Any]]:
+        """The records as objects of the API server."""
+        return [chain.to_object(record, NAMESPACE) for record in self.records]
 
     def story(self) -> list[str]:
         """The events of the records, each with its outcome or cause."""
@@ -415,7 +419,6 @@ class Controller:
 def ledger_of(server: Server) -> Ledger:
     """The ledger made anew from the records."""
     ledger = Ledger()
-    for item in server.records:
-        record = chain.from_object(item)
+    for record in server.records:
         ledger.add(record.sequence, record.hash, record.fields)
     return ledger

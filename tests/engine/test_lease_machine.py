@@ -21,7 +21,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.lease import mode
 from ansible_collections.claudescale.core.plugins.module_utils.record import verify
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.engine import lease_driver as driver
 
@@ -83,15 +83,17 @@ class LeaseMachine(RuleBasedStateMachine):
         self.countdown = -1  # effects until something happens in the middle of a pass
         self.middle: Callable[[], None] = lambda: None
         self.controller = self._controller()
-        self.serial = 0
+        self.awake = True  # a controller that is awake makes a pass after everything that happens
 
     # What others do.
 
-    @initialize(floor=st.integers(1, 3), maximum=st.integers(3, 8))
-    def begin(self, floor: int, maximum: int) -> None:
+    @initialize(floor=st.integers(1, 3), maximum=st.integers(3, 8), replicas=st.sampled_from((None, 2, 3, 4, 4, 4)))
+    def begin(self, floor: int, maximum: int, replicas: int | None) -> None:
         self._add("demo", floor, maximum)
+        if replicas:
+            self.server.add_lease("a", replicas, seconds=3000)
 
-    @rule(name=st.sampled_from(NAMES), replicas=FLOORS, seconds=st.sampled_from((30, 90, 300)),
+    @rule(name=st.sampled_from(NAMES), replicas=FLOORS, seconds=st.sampled_from((30, 300, 3000)),
           lead=st.sampled_from((None, None, 0, 40)))  # fmt: skip
     def lease(self, name: str, replicas: int, seconds: int, lead: float | None) -> None:
         if name not in self.server.leases:
@@ -138,6 +140,7 @@ class LeaseMachine(RuleBasedStateMachine):
             floor = min(reference.hpa.floor, low) if reference.hpa.floor > maximum else reference.hpa.floor
             self._others(lambda hpa: hpa.update(manager, {"maxReplicas": maximum, "minReplicas": floor}))
 
+    @precondition(lambda self: self._is_annotated())
     @rule(text=st.sampled_from(("1", "2", "3", "4", "x", "", None)))
     def edit_base(self, text: str | None) -> None:
         reference = self._some()
@@ -145,6 +148,7 @@ class LeaseMachine(RuleBasedStateMachine):
             self._others(lambda hpa: hpa.update("kubectl-annotate", {model.BASE: text}))
             reference.settled = int(text) if text and text.isdigit() else reference.recorded
 
+    @precondition(lambda self: self._is_annotated())
     @rule(name=st.sampled_from((model.FLOOR, model.LEASES, model.OVERRULED, model.CONTESTED_BY)),
           text=st.sampled_from((None, "x", "a", "c,b")))  # fmt: skip
     def garble(self, name: str, text: str | None) -> None:
@@ -153,6 +157,7 @@ class LeaseMachine(RuleBasedStateMachine):
             garbage = None if name == model.CONTESTED_BY else text
             self._others(lambda hpa: hpa.update("kubectl-annotate", {name: garbage}))
 
+    @precondition(lambda self: self._is_annotated())
     @rule(manager=st.sampled_from(UPDATERS), value=st.none() | FLOORS)
     def strip(self, manager: str, value: int | None) -> None:
         """All annotations vanish; with a value: a replace."""
@@ -219,10 +224,14 @@ class LeaseMachine(RuleBasedStateMachine):
     def records_fail_in_the_middle(self, effects: int) -> None:
         self._in_the_middle(effects, lambda: setattr(self.server, "records_fail", True))
 
+    @rule()
+    def sleep_or_wake(self) -> None:
+        self.awake = not self.awake
+
     @invariant()
-    def never_outside(self) -> None:
-        for hpa in self.server.hpas.values():
-            assert 1 <= hpa.floor <= hpa.maximum
+    def look(self) -> None:
+        if self.awake:
+            self._check_floors(self.controller.run())
 
     def teardown(self) -> None:
         """Over at last."""
@@ -235,6 +244,7 @@ class LeaseMachine(RuleBasedStateMachine):
         assert not any(facts.open for facts in self.controller.ledger.leases.values())
         assert not any(facts.held for uid, facts in self.controller.ledger.floors.items() if self._is_there(uid))
         assert not self.controller.ledger.intents
+        assert verify.verify(self.server.chain_objects(), namespace_uid=driver.NAMESPACE_UID).broken is None
 
     # How it is done and compared.
 
@@ -272,6 +282,10 @@ class LeaseMachine(RuleBasedStateMachine):
         """The autoscaler that others write: the one that is held, else the first."""
         found = sorted(self.references.values(), key=lambda reference: (not reference.held, reference.hpa.name))
         return found[0] if found else None
+
+    def _is_annotated(self) -> bool:
+        reference = self._some()
+        return reference is not None and bool(reference.hpa.annotations)
 
     def _others(self, write: Callable[[driver.Hpa], Any]) -> None:
         reference = self._some()
@@ -330,7 +344,7 @@ class LeaseMachine(RuleBasedStateMachine):
         policy = self.server.policy
         if policy is None or policy["spec"]["mode"] != "Enforce":
             return []
-        facts = driver.ledger_of(self.server).leases
+        facts = self.controller.ledger.leases
         return [
             min(lease.replicas, policy["spec"]["maxReplicas"])
             for lease in model.read_leases(self.server.leases.values())
@@ -365,7 +379,6 @@ class LeaseMachine(RuleBasedStateMachine):
             self.server.status_writes,
         )
         assert before == after, self.server.story()
-        assert verify.verify(self.server.records, namespace_uid=driver.NAMESPACE_UID).broken is None
         anew, live = driver.ledger_of(self.server), self.controller.ledger
         there = {lease["metadata"]["uid"] for lease in self.server.leases.values()}
         assert {uid: facts for uid, facts in anew.leases.items() if uid in there} == live.leases

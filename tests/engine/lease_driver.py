@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ansible_collections.claudescale.core.plugins.module_utils import moments
@@ -49,8 +50,8 @@ class Entry:
     fields: set[str]
 
     def to_object(self) -> dict[str, Any]:
-        spec = {f"f:{name}": {} for name in sorted(self.fields) if "/" not in name}
-        annotations = {f"f:{name}": {} for name in sorted(self.fields) if "/" in name}
+        spec: dict[str, Any] = {f"f:{name}": {} for name in sorted(self.fields) if "/" not in name}
+        annotations: dict[str, Any] = {f"f:{name}": {} for name in sorted(self.fields) if "/" in name}
         fields: dict[str, Any] = {"f:spec": spec} if spec else {}
         if annotations:
             fields["f:metadata"] = {"f:annotations": annotations}
@@ -322,7 +323,7 @@ class Controller:
         while steps := plan.plan(snapshot := self.look(can_record=can_record)):
             for step in steps:
                 try:
-                    self._effect(lambda step=step, snapshot=snapshot: self._do(step, snapshot))
+                    self._effect(partial(self._do, step, snapshot))
                 except Conflict:
                     break
                 except Unavailable:
@@ -334,18 +335,18 @@ class Controller:
     def _tell(self, *, can_record: bool) -> None:
         for lease, wanted in status.statuses(self.look(can_record=can_record)):
             if lease.name in self.server.leases:
-                self._effect(lambda lease=lease, wanted=wanted: self._write_status(lease, wanted))
+                self._effect(partial(self._write_status, lease, wanted))
 
     def _tidy(self) -> bool:
         leases = model.read_leases(self.server.leases.values())
         chores = housekeeping.chores(leases, self.ledger, self.server.now, TTL)
         try:
             for fields in chores.repeats:
-                self._effect(lambda fields=fields: self._append(fields))
+                self._effect(partial(self._append, fields))
         except (Conflict, Unavailable):
             return False
         for lease in chores.deletions:
-            self._effect(lambda lease=lease: self._delete(lease))
+            self._effect(partial(self._delete, lease))
         uids = {lease["metadata"]["uid"] for lease in self.server.leases.values()}
         for uid in set(self.ledger.leases) - uids:
             self.ledger.forget(uid)

@@ -392,8 +392,8 @@ class LeaseMachine(RuleBasedStateMachine):
 
 
 LeaseMachine.TestCase.settings = settings(
-    max_examples=int(os.environ.get("N", "2000")) if THOROUGH else 150,
-    stateful_step_count=60 if THOROUGH else 30,
+    max_examples=3000 if THOROUGH else 150,
+    stateful_step_count=50 if THOROUGH else 25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

@@ -196,7 +196,8 @@ def workloads(
         yield found
     finally:
         for workload in found:
-            for kind in ("ScalingPolicy", "HorizontalPodAutoscaler", "Deployment"):
+            client.delete(f"{POLICIES.format(namespace)}/deployment.{workload.name}")
+            for kind in ("HorizontalPodAutoscaler", "Deployment"):
                 client.delete(f"{PATHS[kind].format(namespace)}/{workload.name}")
         names = {workload.name for workload in found}
         for item in client.items(LEASES.format(namespace)):

@@ -14,17 +14,15 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.common import warnings
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.asking import door
 from ansible_collections.claudescale.core.plugins.modules import capacity_lease
 from ansible_collections.kubernetes.core.plugins.doc_fragments import k8s_auth_options
-from kubernetes.client import Configuration
 from kubernetes.config import kube_config
 
 from tests.doors.cluster_double import HPA, write_kubeconfig
 from tests.doors.lease_double import GROUP, HASH, LEASES, POLICY, Server, lease_double, policy
+from tests.doors.lease_module import Said, module
 from tests.engine.http_double import Asked, Reply, http_double, refused_address
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -117,18 +115,6 @@ STATES = [
 ]  # fmt: skip
 
 
-class Said(dict[str, Any]):
-    """The module's result."""
-
-    @property
-    def sentence(self) -> str:
-        """Its one sentence."""
-        text: str = self["msg"]
-        assert "Traceback" not in text
-        assert "\n" not in text
-        return text
-
-
 Ran = Callable[..., Said]
 
 
@@ -140,29 +126,12 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", "/nonexistent/config")  # read when it is imported
     monkeypatch.setattr(door, "ANSWER_SECONDS", 0.1)
     yield
-    Configuration.set_default(None)
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     with lease_double() as double:
         yield double
-
-
-def module(options: dict[str, Any], *, check: bool = False) -> Said:
-    """Run the module in this process."""
-    given = {name: value for name, value in options.items() if value is not None}
-    given |= {"_ansible_check_mode": check, "_ansible_diff": True}
-    warnings._global_warnings.clear()
-    caught: list[str] = []
-    with pytest.MonkeyPatch.context() as patch, patch_module_args(given):
-        patch.setattr("builtins.print", lambda text, *_, **__: caught.append(text))
-        with pytest.raises(SystemExit):
-            capacity_lease.main()
-    found = Said(json.loads(caught[-1]))
-    found.pop("invocation")
-    found["warnings"] = [warning["event"]["msg"] for warning in found.get("warnings", [])]
-    return found
 
 
 @pytest.fixture
@@ -645,6 +614,21 @@ def test_ansible_runs_it(server: Server, tmp_path: Path) -> None:
     documented = yaml.safe_load(capacity_lease.RETURN)
     added = {"changed", "failed", "warnings", "invocation", "item", "ansible_loop_var", "exception"}
     assert set(created) - added == set(refused) - added == set(documented)
+
+
+def test_the_playbook_refuses_what_is_not_said_or_cut(tmp_path: Path) -> None:
+    def lease_yml(*arguments: str) -> str:
+        done = subprocess.run(
+            [BIN / "ansible-playbook", "playbooks/lease.yml", "-e", f"claudescale_kubeconfig={tmp_path}", *arguments],
+            cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert done.returncode != 0
+        return " ".join(done.stdout.split())
+
+    assert 'Say how much and why: -e lease_replicas=4 -e "lease_reason=' in lease_yml()
+    assert "Say how much and why: " in lease_yml("-e", "lease_replicas=4")
+    cut = lease_yml("-e", "lease_replicas=4", "-e", "lease_reason=Launch of the sale")
+    assert 'The words "of the sale" belong to no variable, because Ansible splits -e at spaces' in cut
 
 
 # Documentation

@@ -38,7 +38,7 @@ def _taken(error: NameTaken) -> str:
     if not error.fields:
         return "a lease of that name is over or ending, and the name is taken until it is deleted: use another name"
     return (
-        f"a lease of that name exists with another {', '.join(sorted(error.fields))}: use another name, or end it first"
+        f"a lease of that name exists with other content ({', '.join(error.fields)}): use another name, or end it first"
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -28,6 +29,7 @@ ACCOUNT = "claudescale-sa"
 FIELD_MANAGER = "claudescale-mcp"
 # With the client's own time to connect, 1.5 s, a cluster that accepts connections and says nothing is known in 2.7 s.
 PROBE_SECONDS = 1.2
+AT_ONCE_SECONDS = 0.2  # a connection that was kept and is dead fails at once; another try costs nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,7 @@ class Link:
         `what` may be done twice, and must be such that this changes nothing more. Raises what the engine raises.
         """
         way, is_new = self._way()
+        began = time.monotonic()
         try:
             return way.through(what)
         except ClaudeScaleError as error:
@@ -62,8 +65,9 @@ class Link:
             if is_new:
                 raise
             again, _ = self._way()
-            if isinstance(error, ClusterStopped) and again.host == way.host:
-                raise
+            slow = time.monotonic() - began > AT_ONCE_SECONDS
+            if isinstance(error, ClusterStopped) and slow and again.host == way.host:
+                raise  # a second wait for the same silence would be too long
             return again.through(what)
 
     def _way(self) -> tuple[_Way, bool]:

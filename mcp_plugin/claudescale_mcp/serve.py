@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 import sys
 
 from claudescale_mcp.link import Place
@@ -21,6 +22,8 @@ def serve(place: Place, *, allow_writes: bool = False) -> None:
     server = build(place, allow_writes=allow_writes)
     gc.enable()
     gc.freeze()
+    # A thread that reads standard input cannot be woken: Ctrl-C ends the process, which holds nothing.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="claudescale mcp: %(message)s")
     server.run(transport="stdio", show_banner=False, log_level="ERROR")
     # A request that its client abandoned may still wait for the cluster in a thread: nobody reads its answer.

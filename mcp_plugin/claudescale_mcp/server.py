@@ -46,9 +46,9 @@ class DoorTool(Tool):
         tool._handler = handler
         return tool
 
-    def get_meta(self) -> dict[str, Any]:
-        """Nothing: FastMCP's own would only cost tokens."""
-        return {}
+    def to_mcp_tool(self, **overrides: Any) -> mcp_types.Tool:
+        """As it is listed, without FastMCP's own remarks, which would only cost tokens."""
+        return super().to_mcp_tool(**{"_meta": None, **overrides})
 
     async def run(self, arguments: dict[str, Any]) -> ToolResult:
         """The answer; a mistake, whose ever it is, becomes one sentence."""

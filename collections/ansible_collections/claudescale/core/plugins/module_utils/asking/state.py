@@ -32,13 +32,14 @@ from ansible_collections.claudescale.core.plugins.module_utils.record import cha
 from ansible_collections.claudescale.core.plugins.module_utils.record.flaws import RecordBroken
 
 # An answer of 2,500 tokens holds a page of these; measured in tests/doors/test_mcp_contracts.py.
-WORKLOADS_A_PAGE = 5
-LEASES_A_PAGE = 6
-WARNINGS_SHOWN = 8
+WORKLOADS_A_PAGE = 4
+LEASES_A_PAGE = 4
+WARNINGS_SHOWN = 6
 RECORDS_SHOWN = 5
 WAITING_SHOWN = 3  # reasons for which pods of one workload wait
-NAMES_SHOWN = 5  # leases on one autoscaler
-LONGEST_NAME = 80
+NAMES_SHOWN = 3  # leases on one autoscaler
+LONGEST_NAME = 75  # KIND/NAME with a name of 63 characters
+LONGEST_WORD = 40  # reasons of pods and names of field managers
 
 UNANSWERED_SECONDS = 5.0  # a lease that is older and has no phase: nobody decides
 
@@ -345,7 +346,7 @@ def _autoscaler(found: Autoscaler, numbers: overview.Scaling) -> AutoscalerState
         cpu_percent=numbers.cpu_percent,
         cpu_target_percent=numbers.cpu_target_percent,
         leases=tuple(clean(name, LONGEST_NAME) for name in (held.leases if held else ())[:NAMES_SHOWN]),
-        contested_by=clean_or_none(held.contested_by, LONGEST_NAME) if held else None,
+        contested_by=clean_or_none(held.contested_by, LONGEST_WORD) if held else None,
     )
 
 
@@ -384,9 +385,9 @@ def _waits_for(pod: Mapping[str, Any]) -> str | None:
         return None
     scheduled = conditions.get("PodScheduled", {})
     if scheduled.get("status") == "False":
-        return clean(scheduled.get("reason") or "NotScheduled", LONGEST_NAME)
+        return clean(scheduled.get("reason") or "NotScheduled", LONGEST_WORD)
     state_of_pod = overview.pod_facts(pod)["state"]
-    return "NotReady" if state_of_pod == "Running" else clean(state_of_pod, LONGEST_NAME)
+    return "NotReady" if state_of_pod == "Running" else clean(state_of_pod, LONGEST_WORD)
 
 
 def _selects(selector: Mapping[str, Any], pod: Mapping[str, Any]) -> bool:
@@ -423,7 +424,7 @@ def _lease(lease: Lease) -> LeaseState:
         until=_seconds(lease.end),
         floor_stands=_condition(lease, "FloorStands"),
         code=clean_or_none((lease.status.get("decision") or {}).get("code")),
-        door=clean(lease.door, LONGEST_NAME),
+        door=clean(lease.door, LONGEST_WORD),
         requested_by=clean(lease.requested_by, LONGEST_NAME),
         reason=clean(lease.reason),
     )

@@ -10,7 +10,7 @@ import anyio
 from ansible_collections.claudescale.core.plugins.module_utils.asking.door import Answer, Door, is_over
 from ansible_collections.claudescale.core.plugins.module_utils.asking.gather import gather
 from ansible_collections.claudescale.core.plugins.module_utils.asking.state import Page, page_of, state
-from ansible_collections.claudescale.core.plugins.module_utils.asking.wish import Wish, parse_workload
+from ansible_collections.claudescale.core.plugins.module_utils.asking.wish import BadRequest, Wish, parse_workload
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
 from claudescale_mcp import converters, outputs
@@ -50,7 +50,12 @@ class Handlers:
             self._near = found.records[-1].sequence if found.records else None
             return page_of(found, arguments.page, ref)
 
-        answer = converters.state_answer(await self._use(look), self.writes)
+        page = await self._use(look)
+        if ref is not None and not page.workloads_total:
+            raise BadRequest(
+                "there is no such workload in this namespace: get_current_state without workload shows those there are"
+            )
+        answer = converters.state_answer(page, self.writes)
         return answer, converters.state_text(answer)
 
     async def lease_capacity(self, arguments: LeaseArguments, progress: Progress) -> Told:

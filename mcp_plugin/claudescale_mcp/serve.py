@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import logging
 import os
@@ -22,10 +23,19 @@ def serve(place: Place, *, allow_writes: bool = False) -> None:
     server = build(place, allow_writes=allow_writes)
     gc.enable()
     gc.freeze()
-    # A thread that reads standard input cannot be woken: Ctrl-C ends the process, which holds nothing.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # A thread that reads standard input cannot be woken, so that asyncio's own way to end would hang.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda got, _: _end(128 + got))
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="claudescale mcp: %(message)s")
     server.run(transport="stdio", show_banner=False, log_level="ERROR")
-    # A request that its client abandoned may still wait for the cluster in a thread: nobody reads its answer.
+    _end(0)
+
+
+def _end(code: int) -> None:
+    """End now: a request that its client abandoned may still wait for the cluster in a thread.
+
+    What is to be done at exit is done: kubernetes then deletes the files into which it wrote a kubeconfig's keys.
+    """
+    atexit._run_exitfuncs()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)

@@ -149,7 +149,7 @@ def test_a_refusal_is_the_same_in_check_mode(rung: Rung, workload: Workload) -> 
     assert workload.floor() == 2
 
 
-BAD = [
+BAD: list[tuple[dict[str, str | int], str]] = [
     ({"workload": "no-such"}, "there is no ScalingPolicy deployment.no-such: without one nothing may be asked for"),
     ({"namespace": "no-such"}, "there is no namespace no-such in this cluster"),
     ({"duration_seconds": 18_000}, "seconds it lasts: 18000 asked, 14400 at most"),

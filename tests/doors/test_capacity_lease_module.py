@@ -16,6 +16,7 @@ import pytest
 import yaml
 from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.asking import door
+from ansible_collections.claudescale.core.plugins.module_utils.cluster import configurations
 from ansible_collections.claudescale.core.plugins.modules import capacity_lease
 from ansible_collections.kubernetes.core.plugins.doc_fragments import k8s_auth_options
 from kubernetes.config import kube_config
@@ -541,6 +542,26 @@ def test_kubernetes_cores_variables_are_heeded(server: Server, tmp_path: Path, m
     assert module(ASK)["changed"] is True
     monkeypatch.setenv("K8S_AUTH_CONTEXT", "other")
     assert module(ASK).sentence == "the cluster is stopped: make up (no context other here)"
+
+
+def test_a_certificate_that_a_variable_names_is_looked_for(run: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("K8S_AUTH_SSL_CA_CERT", "/nonexistent/ca")
+    assert run().sentence == "ca_cert /nonexistent/ca cannot be read: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "sentence"),
+    [
+        (capacity_lease, "KUBERNETES_CORE_ERROR", "the collection kubernetes.core is missing here: ansible-galaxy "),
+        (configurations, "MISSING", "Failed to import the required Python library (kubernetes) on "),
+    ],
+    ids=["collection", "library"],
+)
+def test_what_is_not_installed_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, place: Any, name: str, sentence: str
+) -> None:
+    monkeypatch.setattr(place, name, "ImportError: it")
+    assert module(ASK)["msg"].startswith(sentence)
 
 
 def test_a_kubeconfig_may_be_a_dictionary(server: Server, tmp_path: Path) -> None:

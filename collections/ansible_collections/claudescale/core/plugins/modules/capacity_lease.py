@@ -325,7 +325,7 @@ except ImportError:
 
 DOOR = "claudescale-ansible"
 WAIT_PHASES = ("Pending", "Active", "Ended")
-FILES = ("ca_cert", "client_cert", "client_key")
+FILES = {"ca_cert": "ssl_ca_cert", "client_cert": "cert_file", "client_key": "key_file"}  # kubernetes' own names
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "ended"], "default": "present"},
     "name": {"type": "str", "required": True},
@@ -503,8 +503,8 @@ def client_from(module: AnsibleModule) -> ClusterClient:
     context = str(auth.get("context") or "")
     if not isinstance(auth.get("kubeconfig", ""), (str, dict)):
         raise BadRequest("kubeconfig is neither a path nor a dictionary: name the file")
-    for name in FILES:
-        _check_readable(name, module.params[name])
+    for option, name in FILES.items():
+        _check_readable(option, auth.get(name))
     try:
         configuration = k8s_client._create_configuration(auth)
     except configurations.UNUSABLE as error:
@@ -533,9 +533,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENTS}, supports_check_mode=True, **RULES)
     if KUBERNETES_CORE_ERROR is not None:
         module.fail_json(
-            msg=missing_required_lib(
-                "the collection kubernetes.core", url="https://galaxy.ansible.com/kubernetes/core"
-            ),
+            msg="the collection kubernetes.core is missing here: ansible-galaxy collection install kubernetes.core",
             exception=KUBERNETES_CORE_ERROR,
         )
     if configurations.MISSING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.cluster.attacking import OURS
 from tests.cluster.attacks import lease, policy, record
-from tests.support import Cluster
+from tests.support import ROOT, Cluster
 
 pytestmark = pytest.mark.cluster
 
@@ -109,6 +110,16 @@ def test_four_lines_make_a_policy(cluster: Cluster) -> None:
             "maxConcurrent": 10,
         },
     }
+
+
+@pytest.mark.parametrize("page", ["POLICIES", "SECURITY"])
+def test_manifests_of_the_docs_are_accepted(cluster: Cluster, page: str) -> None:
+    text = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
+    found = re.findall(r"```yaml\n(.+?)```", text, re.DOTALL)
+    assert found
+    for manifest in found:
+        how = ("--server-side", "--force-conflicts", "--validate=strict", "--dry-run=server")
+        cluster.kubectl("apply", *how, "-f", "-", input=manifest)
 
 
 def test_demo_has_its_policy(cluster: Cluster) -> None:

@@ -729,3 +729,72 @@ def test_the_chain_is_what_a_ledger_is_made_from(active: World) -> None:
     assert anew == active.controller.ledger
     assert anew.head is not None
     assert anew.head.hash == chain.from_object(active.server.chain_objects()[-1]).hash
+
+
+def test_somebody_writes_the_intended_floor_before_the_controller_does(world: World) -> None:
+    world.server.add_lease("a", 4)
+    world.crash_after(2)
+    assert (world.hpa.floor, world.server.story()) == (2, STARTED[:2])
+    world.hpa.update("kubectl-edit", {"minReplicas": 4})
+    world.run()
+    assert (world.hpa.floor, world.annotations()["base"]) == (4, "4")
+    world.run(600)
+    assert world.hpa.floor == 4
+
+
+def test_a_lease_that_starts_after_an_unrecorded_restore_inherits_no_contest(active: World) -> None:
+    active.server.add_lease("b", 4, lead=700)
+    for _ in range(2):
+        active.hpa.update("argocd", {"minReplicas": 2})
+        active.run(1)
+    active.server.records_fail = True
+    active.run(600)
+    active.server.records_fail = False
+    active.run(150)
+    assert (active.hpa.floor, active.annotations().get("contested-by")) == (4, None)
+
+
+def test_a_contest_is_told_once(active: World) -> None:
+    for _ in range(2):
+        active.hpa.update("argocd", {"minReplicas": 2})
+        active.run(1)
+    told = [event for event in active.server.story() if event.startswith(("BaseChanged", "FloorContested"))]
+    assert told == ["BaseChanged VALUE_WRITTEN", "FloorContested VALUE_WRITTEN_AGAIN"]
+
+
+def test_lowered_without_records_while_another_lease_would_start(active: World) -> None:
+    active.server.add_lease("b", 3)
+    active.server.add_lease("c", 3, lead=50)
+    active.run()
+    active.server.end_lease("a")
+    active.server.records_fail = True
+    active.run(50)
+    assert (active.hpa.floor, active.annotations()["leases"]) == (3, "b")
+
+
+def test_a_lease_that_ends_in_the_second_in_which_another_starts_does_not_count(active: World) -> None:
+    active.server.add_lease("b", 4, lead=600)
+    active.run()
+    active.server.policy = driver.policy_object(concurrent=1)
+    active.run(600)
+    assert (active.phase("a"), active.phase("b"), active.hpa.floor) == ("Ended", "Active", 4)
+
+
+def test_without_records_nothing_is_refused_either(world: World) -> None:
+    world.server.records_fail = True
+    world.server.add_lease("a", 500)
+    world.server.add_lease("b", 500)
+    world.run()
+    assert (world.status("a"), world.status("b")) == ({}, {})
+
+
+def test_without_records_ownership_goes_even_where_the_base_was_edited(active: World) -> None:
+    active.server.records_fail = True
+    active.hpa.update("kubectl-annotate", {model.BASE: "3"})
+    active.run(600)
+    assert active.hpa.floor == 3
+    assert active.hpa.is_clean()
+    active.server.records_fail = False
+    active.run(1)
+    assert active.hpa.floor == 3
+    assert active.server.story()[-2:] == OVER

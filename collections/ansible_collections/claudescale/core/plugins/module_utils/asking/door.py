@@ -174,7 +174,7 @@ class Door:
         if other:
             shown = ", ".join(f"{field} is {was!r}, not {wanted!r}" for field, wanted, was in other)
             message = f"lease {name} exists with other content ({shown}): use another name, or end it first"
-            raise NameTaken(message, tuple(field for field, _, _ in other))
+            raise NameTaken(message, tuple(entry[0] for entry in other))
         answer = self._explain(found, spec, changed=False)
         if phase == Phase.REFUSED:
             return replace(answer, message=f"{answer.message}; to ask again, use another name")

@@ -1,12 +1,13 @@
-"""The one climb that several files of tests look at, from different sides and at different times."""
+"""What several files of tests look at, from different sides and at different times: one climb, and lives of leases."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.cluster.climb import UP_SECONDS, Event, Seen, Watch, figures, idle, repeated, watched
+from tests.cluster.lives import Life, lives
 from tests.support import Cluster
 
 
@@ -36,3 +37,13 @@ def seen(cluster: Cluster, watch: Watch) -> Seen:
     with repeated(look, 5):
         found.load = cluster.make("load", "PROFILE=stress-until-scale", "ARGS=--no-see-back", timeout=UP_SECONDS + 120)
     return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lives_of_leases(request: pytest.FixtureRequest) -> Iterator[Callable[[], dict[str, Life]] | None]:
+    """Leases of 90 seconds live in the background from the beginning, where their tests are among those that run."""
+    if not any(item.path.name == "test_way_of_a_lease.py" for item in request.session.items):
+        yield None
+        return
+    with lives(request.getfixturevalue("cluster")) as results:
+        yield results

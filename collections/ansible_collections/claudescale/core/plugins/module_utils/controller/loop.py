@@ -123,7 +123,9 @@ class Controller:
             log.exception("failed", extra={"facts": {"namespace": namespace, "workload": str(workload)}})
         else:
             self.queue.succeeded(key)
-            if again is not None:
+            if again is not None and again <= self.clock.now():
+                self.queue.add(key)  # behind what waits already
+            elif again is not None:
                 self.queue.add_at(again, key)
 
     def _look_after(self, space: Space, workload: WorkloadRef | None, teller: Teller) -> float | None:
@@ -146,8 +148,9 @@ class Controller:
             return one.reconcile()
         for found in space.workloads():
             self.queue.add_at(self.clock.now() + RESYNC_SECONDS, (space.namespace, found))
-        again = reconcile.do_chores(self.client, space, self.clock.now(), self.ttl, self.metrics)
-        return min(again or self.clock.now() + RESYNC_SECONDS, self.clock.now() + RESYNC_SECONDS)
+        now = self.clock.now()
+        again = reconcile.do_chores(self.client, space, now, self.ttl, self.metrics)
+        return min(now + RESYNC_SECONDS, now + RESYNC_SECONDS if again is None else again)
 
 
 def _counter(space: Space, phase: Phase) -> Callable[[], float]:

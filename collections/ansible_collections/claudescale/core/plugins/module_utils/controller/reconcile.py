@@ -43,6 +43,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.lease.plan import
 )
 
 MOST_ROUNDS = 400  # of one pass: a batch of decisions takes three, a floor six
+MOST_DELETIONS = 20  # at a time, so that a flood's leavings delay nobody
 log = logging.getLogger("claudescale.reconcile")
 
 Told = Callable[[str, Mapping[str, Any], Workload | None], None]  # namespace, a record's fields, the workload if known
@@ -249,22 +250,19 @@ class Pass:
 
 
 def do_chores(client: ClusterClient, space: Space, now: float, ttl: float, metrics: Metrics) -> float | None:
-    """Record the repeats of refusals, delete finished leases; when to look again."""
+    """Record the repeats of refusals, delete finished leases; when to look again (`now`: there is more to do)."""
     ledger = space.journal.ledger
-    chores = housekeeping.chores(_readable(space), ledger, now, ttl)
+    leases = space.all_leases()
+    chores = housekeeping.chores(leases, ledger, now, ttl)
     for fields in chores.repeats:
         record = space.journal.append(fields)
         metrics.recorded(space.namespace, record.fields)
         log.info("recorded", extra={"facts": {"head": str(record.head), **_short(record.fields)}})
-    for lease in chores.deletions:
+    for lease in chores.deletions[:MOST_DELETIONS]:
         client.delete(space.lease_path(lease.name), uid=lease.uid)
-    for uid in ledger.leases.keys() - {item["metadata"]["uid"] for item in space.leases.all()}:
+    for uid in ledger.leases.keys() - {lease.uid for lease in leases}:
         ledger.forget(uid)
-    return chores.again
-
-
-def _readable(space: Space) -> list[Lease]:
-    return [Lease.from_object(item) for item in space.leases.all()]
+    return now if len(chores.deletions) > MOST_DELETIONS else chores.again
 
 
 def _short(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,6 @@ from ansible_collections.claudescale.core.plugins.module_utils.lease.model impor
     Lease,
     Policy,
     WorkloadRef,
-    read_leases,
 )
 
 PLURALS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
@@ -30,6 +30,8 @@ class Space:
         self.namespace = namespace
         self.journal = Journal(client, namespace)
         self._wanted = wanted
+        self._index: dict[WorkloadRef, dict[str, Lease]] = {}  # the leases of each workload by name, read once
+        self._indexing = threading.Lock()
         self.leases = Cache(self._lease_changed)
         self.policies = Cache(self._policy_changed)
         self.autoscalers = Cache(self._autoscaler_changed)
@@ -63,7 +65,14 @@ class Space:
 
     def leases_of(self, workload: WorkloadRef) -> list[Lease]:
         """The workload's leases, first come first."""
-        return read_leases([item for item in self.leases.all() if _ref(item, "workloadRef") == workload])
+        with self._indexing:
+            found = list(self._index.get(workload, {}).values())
+        return sorted(found, key=lambda lease: lease.order)
+
+    def all_leases(self) -> list[Lease]:
+        """Every lease of the namespace."""
+        with self._indexing:
+            return [lease for leases in self._index.values() for lease in leases.values()]
 
     def policy_of(self, workload: WorkloadRef) -> Policy | None:
         """The workload's policy."""
@@ -77,7 +86,7 @@ class Space:
 
     def workloads(self) -> set[WorkloadRef]:
         """Every workload that a lease, an autoscaler or the chain speaks of."""
-        found = {_ref(item, "workloadRef") for item in self.leases.all()}
+        found = {lease.workload for lease in self.all_leases()}
         found |= {_ref(item, "scaleTargetRef") for item in self.autoscalers.all()}
         found |= {facts.workload for facts in self.journal.ledger.leases.values() if facts.open}
         return found | {intent.workload for intent in self.journal.ledger.intents.values()}
@@ -85,9 +94,23 @@ class Space:
     def _lease_changed(self, old: Object | None, new: Object | None) -> None:
         item = new or old
         if item is not None:
+            self._read(item)
             self._wanted(_ref(item, "workloadRef"))
             if new is None or (new.get("status") or {}).get("phase"):
                 self._wanted(None)
+
+    def _read(self, item: Object) -> None:
+        """Read a lease as the cache has it by now: two threads may come here in the other order."""
+        name, workload = item["metadata"]["name"], _ref(item, "workloadRef")
+        with self._indexing:
+            current = self.leases.get(name)
+            leases = self._index.setdefault(workload, {})
+            if current is not None and _ref(current, "workloadRef") == workload:
+                leases[name] = Lease.from_object(current)
+            else:
+                leases.pop(name, None)
+            if not leases:
+                del self._index[workload]
 
     def _policy_changed(self, old: Object | None, new: Object | None) -> None:
         for item in (old, new):

@@ -798,3 +798,17 @@ def test_without_records_ownership_goes_even_where_the_base_was_edited(active: W
     active.run(1)
     assert active.hpa.floor == 3
     assert active.server.story()[-2:] == OVER
+
+
+def test_the_floor_is_claimed_by_who_applied_the_base_before(active: World) -> None:
+    active.hpa.apply("people", {"minReplicas": 4, "maxReplicas": 5}, force=False)
+    active.run(1)
+    assert (active.hpa.floor, active.annotations()["base"]) == (4, "4")
+
+
+def test_a_write_and_then_a_replace_by_the_same_manager_is_a_contest(active: World) -> None:
+    active.hpa.update("helm", {"minReplicas": 3})
+    active.run(1)
+    active.hpa.update("helm", {**dict.fromkeys(model.ANNOTATIONS), "minReplicas": 3})
+    active.run(1)
+    assert (active.hpa.floor, active.annotations()["contested-by"]) == (3, "helm")

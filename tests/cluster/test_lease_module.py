@@ -183,6 +183,7 @@ def test_the_assistant_may_end_its_own_lease_only(rung: Rung, workload: Workload
     rung.play(name=person)
     made = rung.play(name=own, impersonate_user=ASSISTANT, on_behalf_of="a person")
     assert (made["changed"], made["lease"]["spec"]["requestedBy"]) == (True, ASSISTANT)
+    until(lambda: workload.autoscaler()["metadata"]["annotations"]["claudescale.io/leases"] == f"{own},{person}", 3)
     before = rung.state()
     for check in (True, False):
         said = rung.play(check=check, name=person, state="ended", impersonate_user=ASSISTANT)

@@ -7,6 +7,7 @@ Prints the table that docs/reliability.md keeps.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,7 @@ from tests.cluster.reliability import (
     lone_workload,
     seconds_until_right,
 )
-from tests.cluster.rig import Workload, until
+from tests.cluster.rig import AUTOSCALERS, Workload, until, watched
 from tests.support import Cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long]
@@ -106,14 +107,35 @@ def test_two_controllers_at_once(cluster: Cluster, table: Table) -> None:
             for lease in leases:
                 ended(workload, lease)
             seconds = seconds_until_right(workload, leases[-1], max(one.well, time.monotonic()))
+        told = workload.records()
+        assert [one["event"] for one in told].count("FloorRestored") == 1, told
         for lease in leases:
             asked = [
-                told for told in workload.records()
-                if told["event"] == "LeaseRequested" and told["lease"]["name"] == lease
+                one for one in told if one["event"] == "LeaseRequested" and one["lease"]["name"] == lease
             ]  # fmt: skip
             assert len(asked) == 1
         check_chain(workload.client)
     table.add("two controllers", "three leases", seconds)
+
+
+def test_two_controllers_and_a_busy_workload(cluster: Cluster, table: Table) -> None:
+    """A floor goes down only when its last lease is over, whichever of the two looks first."""
+    path = AUTOSCALERS
+    with lone_workload(cluster) as workload, watched(workload.client, path.format(workload.namespace)) as seen:
+        with controller(cluster, workload.namespace), controller(cluster, workload.namespace):
+            until(lambda: chain_has_begun(workload), START_SECONDS)
+            time.sleep(2)  # both are there
+            began = time.monotonic()
+            last = ""
+            for _ in range(10):
+                last = workload.lease(4, 6)
+                time.sleep(0.7)
+            ended(workload, last)
+        floors = [2] + [item["spec"]["minReplicas"] for at, _, _, item in seen.events if at >= began]
+        ups = [pair for pair in itertools.pairwise(floors) if pair[0] < pair[1]]
+        assert len(ups) == 1, f"the floor went up and down: {floors}"
+        check_chain(workload.client)
+    table.add("two controllers", "ten leases that overlap", 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)

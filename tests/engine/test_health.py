@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 
@@ -45,32 +42,44 @@ def test_answers_by_path() -> None:
         ask(server.port, "/healthz")
 
 
-def free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
+def test_a_worker_that_does_not_move_is_stuck() -> None:
+    server = HealthServer(host="127.0.0.1", port=0, ready=lambda: True, alive=lambda: False)
+    server.start()
+    try:
+        assert ask(server.port, "/healthz") == (503, "stuck\n")
+    finally:
+        server.close()
 
 
-def test_the_controller_serves_until_sigterm() -> None:
-    port = free_port()
-    environment = {**os.environ, "CLAUDESCALE_HEALTH_PORT": str(port)}
-    with subprocess.Popen(CONTROLLER, env=environment) as process:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                assert ask(port, "/readyz") == (200, "ready\n")
-                break
-            except urllib.error.URLError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0
+NAMESPACES = {"CLAUDESCALE_NAMESPACES": "claudescale"}
+NUMBER = "write a whole number from 0 to"
+EMPTY = "CLAUDESCALE_NAMESPACES is empty: name the namespaces to look after, comma-separated"
+BAD = [
+    ({}, EMPTY),
+    ({"CLAUDESCALE_NAMESPACES": " , "}, EMPTY),
+    ({"CLAUDESCALE_HEALTH_PORT": "eighty"}, f"CLAUDESCALE_HEALTH_PORT is 'eighty': {NUMBER} 65535"),
+    ({"CLAUDESCALE_HEALTH_PORT": "-1"}, f"CLAUDESCALE_HEALTH_PORT is '-1': {NUMBER} 65535"),
+    ({"CLAUDESCALE_HEALTH_PORT": "99999"}, f"CLAUDESCALE_HEALTH_PORT is '99999': {NUMBER} 65535"),
+    (
+        {"CLAUDESCALE_TTL_SECONDS_AFTER_FINISHED": "a day"},
+        f"CLAUDESCALE_TTL_SECONDS_AFTER_FINISHED is 'a day': {NUMBER} 31536000",
+    ),
+    ({"CLAUDESCALE_LOG_LEVEL": "loud"}, "CLAUDESCALE_LOG_LEVEL is 'loud': write DEBUG, INFO, WARNING or ERROR"),
+]
 
 
-@pytest.mark.parametrize("port", ["eighty", "-1", "99999"])
-def test_a_port_that_cannot_be(port: str) -> None:
-    environment = {**os.environ, "CLAUDESCALE_HEALTH_PORT": port}
-    done = subprocess.run(CONTROLLER, env=environment, capture_output=True, text=True, check=False, timeout=20)
+@pytest.mark.parametrize(("settings", "sentence"), BAD)
+def test_a_setting_that_cannot_be_is_one_sentence(settings: dict[str, str], sentence: str) -> None:
+    settings = settings if sentence == EMPTY else NAMESPACES | settings
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("CLAUDESCALE_")}
+    done = subprocess.run(CONTROLLER, env=kept | settings, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (2, f"controller: {sentence}\n")
+
+
+def test_outside_of_a_pod_it_says_so() -> None:
+    done = subprocess.run(
+        CONTROLLER, env={**os.environ, **NAMESPACES}, capture_output=True, text=True, check=False, timeout=30
+    )
     assert done.returncode == 2
-    assert done.stderr.startswith(f"controller: CLAUDESCALE_HEALTH_PORT is {port!r}, which cannot be listened on: ")
+    assert done.stderr.startswith("controller: ")
     assert len(done.stderr.splitlines()) == 1

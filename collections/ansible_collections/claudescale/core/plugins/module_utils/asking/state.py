@@ -315,7 +315,7 @@ def _workloads(objects: Objects, policies: Mapping[WorkloadRef, Policy]) -> list
                     ref=ref,
                     workload=_shown(ref),
                     replicas=replicas,
-                    count_owner=_owner([autoscaler for autoscaler, _ in its], replicas),
+                    count_owner=_owner([pair[0] for pair in its], replicas),
                     pods=_pods(pod for pod in objects.pods if _selects(item["spec"].get("selector") or {}, pod)),
                     autoscaler=_autoscaler(*only) if only else None,
                     policy=_policy(policy) if policy else None,

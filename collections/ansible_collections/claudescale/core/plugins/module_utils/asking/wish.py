@@ -15,13 +15,12 @@ from typing import Any
 
 from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError, one_line
-from ansible_collections.claudescale.core.plugins.module_utils.lease.model import API_VERSION, WorkloadRef
+from ansible_collections.claudescale.core.plugins.module_utils.lease.model import API_VERSION, NAME, WorkloadRef
 
 MOST_REPLICAS = 10_000
 MOST_SECONDS = 604_800
 LONGEST_NAME = 63
 LONGEST_REASON = 512
-NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 LONGEST_WORKLOAD = 253
 DURATION = re.compile(r"(?=.)(?:([0-9]{1,7})d)?(?:([0-9]{1,7})h)?(?:([0-9]{1,7})m)?(?:([0-9]{1,7})s)?")
 UNITS = (86_400, 3_600, 60, 1)  # seconds of the groups

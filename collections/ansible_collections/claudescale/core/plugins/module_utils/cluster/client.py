@@ -147,7 +147,7 @@ class ClusterClient:
 
     def allowed(self, verb: str, group: str, resource: str, namespace: str = "", name: str = "") -> bool:
         """Whether RBAC lets this client do it; `resource` may be "deployments/scale". Admission is not asked."""
-        kind, _, part = resource.partition("/")
+        kind, part = resource.partition("/")[::2]
         wanted = {"verb": verb, "group": group, "resource": kind, "subresource": part, "namespace": namespace}
         review = {
             "apiVersion": "authorization.k8s.io/v1",

@@ -66,11 +66,12 @@ class Transport:
 
     def send(self, method: str, path: str, **more: Any) -> Any:
         """The response, its body still to be read, of a request that was not refused; `more` as in _ask()."""
-        response, authorization = self._ask(method, path, **more)
-        if response.status == 401 and self._token is not None:
+        for token in (self._token, None):  # a refused token is renewed once
+            response, authorization = self._ask(method, path, **more)
+            if response.status != 401 or token is None:
+                break
             self.body(response)
-            self._token.refuse(authorization.removeprefix("Bearer "))
-            response, _ = self._ask(method, path, **more)
+            token.refuse(authorization.removeprefix("Bearer "))
         if response.status >= 300:
             raise answers.refusal(response.status, response.headers, self.body(response), f"{method} {path}")
         return response

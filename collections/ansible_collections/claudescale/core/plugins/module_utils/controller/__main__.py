@@ -26,19 +26,20 @@ from ansible_collections.claudescale.core.plugins.module_utils.errors import Cla
 
 OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 DEFAULT_PORT = 8080
+YEAR_SECONDS = 365 * 86_400
 
 
-def main(environment: Mapping[str, str] = os.environ) -> int:
+def main(environment: Mapping[str, str]) -> int:
     """Run until a signal asks to leave: 0 then, 2 with one line where a setting is wrong or no cluster is around."""
     try:
         own = OWN_NAMESPACE.read_text(encoding="utf-8").strip() if OWN_NAMESPACE.exists() else ""
         namespaces = names(environment.get("CLAUDESCALE_NAMESPACES") or own)
-        ttl = number(environment, "CLAUDESCALE_TTL_SECONDS_AFTER_FINISHED", DEFAULT_TTL_SECONDS)
+        ttl = number(environment, "CLAUDESCALE_TTL_SECONDS_AFTER_FINISHED", DEFAULT_TTL_SECONDS, most=YEAR_SECONDS)
+        port = number(environment, "CLAUDESCALE_HEALTH_PORT", DEFAULT_PORT, most=65535)
         logs.set_up(environment.get("CLAUDESCALE_LOG_LEVEL") or "INFO")
         client = ClusterClient.in_cluster(namespace=own or namespaces[0])
-        controller = Controller(client, namespaces, ttl=ttl)
-        return serve(controller, number(environment, "CLAUDESCALE_HEALTH_PORT", DEFAULT_PORT))
-    except (ClaudeScaleError, ValueError) as error:
+        return serve(Controller(client, namespaces, ttl=ttl), port)
+    except ClaudeScaleError as error:
         sys.stderr.write(f"controller: {error}\n")
         return 2
 
@@ -78,13 +79,13 @@ def names(text: str) -> list[str]:
     return found
 
 
-def number(environment: Mapping[str, str], name: str, default: int) -> int:
+def number(environment: Mapping[str, str], name: str, default: int, *, most: int) -> int:
     """A setting that is a whole number; ClaudeScaleError names it where it is none."""
     text = environment.get(name) or str(default)
-    if not (text.isascii() and text.isdigit()):
-        raise ClaudeScaleError(f"{name} is {text!r}: write a whole number")
+    if not (text.isascii() and text.isdigit()) or int(text) > most:
+        raise ClaudeScaleError(f"{name} is {text!r}: write a whole number from 0 to {most}")
     return int(text)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(os.environ))

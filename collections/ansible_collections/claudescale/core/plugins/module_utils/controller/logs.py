@@ -9,6 +9,9 @@ import logging
 import sys
 
 from ansible_collections.claudescale.core.plugins.module_utils import moments
+from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class JsonLines(logging.Formatter):
@@ -29,7 +32,9 @@ class JsonLines(logging.Formatter):
 
 
 def set_up(level: str = "INFO") -> None:
-    """Send the controller's log lines to standard output."""
+    """Send the controller's log lines to standard output; ClaudeScaleError where there is no such level."""
+    if level not in LEVELS:
+        raise ClaudeScaleError(f"CLAUDESCALE_LOG_LEVEL is {level!r}: write DEBUG, INFO, WARNING or ERROR")
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines())
     root = logging.getLogger("claudescale")

@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from ansible_collections.claudescale.core.plugins.module_utils.cluster import watch
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
@@ -31,7 +32,7 @@ STUCK_SECONDS = 60.0  # one pass is a few bounded requests
 RESYNC_SECONDS = 60.0  # every workload is looked at again, whatever the watches told
 log = logging.getLogger("claudescale.controller")
 
-Key = tuple[str, WorkloadRef | None]  # namespace and workload; None for the namespace's chores
+Key: TypeAlias = "tuple[str, WorkloadRef | None]"  # namespace and workload; None for the namespace's chores
 
 
 class Controller:

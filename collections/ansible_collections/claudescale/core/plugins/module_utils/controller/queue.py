@@ -78,7 +78,7 @@ class WorkQueue(Generic[Key]):
 
     def _due(self) -> Key | None:
         while self._deadlines and self._deadlines[0][0] <= self._now():
-            moment, _, key = heapq.heappop(self._deadlines)
+            moment, _order, key = heapq.heappop(self._deadlines)
             if self._earliest.get(key) == moment:
                 del self._earliest[key]
                 return key

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ApiError, ClusterClient
 from ansible_collections.claudescale.core.plugins.module_utils.controller.journal import (
@@ -19,6 +19,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.controller.journa
 )
 from ansible_collections.claudescale.core.plugins.module_utils.controller.metrics import Metrics
 from ansible_collections.claudescale.core.plugins.module_utils.controller.space import Space
+from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 from ansible_collections.claudescale.core.plugins.module_utils.lease import housekeeping
 from ansible_collections.claudescale.core.plugins.module_utils.lease import status as statuses
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import (
@@ -29,6 +30,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.lease.model impor
     Lease,
     Workload,
     WorkloadRef,
+    is_name,
 )
 from ansible_collections.claudescale.core.plugins.module_utils.lease.plan import (
     Append,
@@ -46,7 +48,8 @@ MOST_ROUNDS = 400  # of one pass: a batch of decisions takes three, a floor six
 MOST_DELETIONS = 20  # at a time, so that a flood's leavings delay nobody
 log = logging.getLogger("claudescale.reconcile")
 
-Told = Callable[[str, Mapping[str, Any], Workload | None], None]  # namespace, a record's fields, the workload if known
+# Takes the namespace, a record's fields, and the workload where it is known.
+Told: TypeAlias = "Callable[[str, Mapping[str, Any], Workload | None], None]"
 
 
 class EndlessPlanError(RuntimeError):
@@ -82,7 +85,7 @@ class Pass:
         if self._is_idle():
             return None
         self._look()
-        for _ in range(MOST_ROUNDS):
+        for _round in range(MOST_ROUNDS):
             steps = plan(self._snapshot())
             if not steps:
                 break
@@ -114,14 +117,29 @@ class Pass:
 
         A lease that appears after this look is for the next pass: the workload may not have been read for it.
         """
-        leases = self.space.leases_of(self.workload)
-        self.known = {lease.uid for lease in leases}
         self.autoscalers = []
         for item in self.space.autoscalers_of(self.workload):
             self._look_at(item["metadata"]["name"])
+        self._catch_up()
+        leases = self.space.leases_of(self.workload)
+        self.known = {lease.uid for lease in leases}
         if any(lease.phase is None or not lease.phase.is_final for lease in leases):
             scale = self.client.find(self.space.scale_path(self.workload))
             self.target = self._workload(scale) if scale is not None else None
+
+    def _catch_up(self) -> None:
+        """Read what another controller did, before undoing it: its records, and leases that no watch told of yet."""
+        holding = [held for autoscaler in self.autoscalers if (held := autoscaler.held) is not None]
+        known = {lease.name for lease in self.space.leases_of(self.workload)}
+        for name in sorted({name for held in holding for name in held.leases} - known):
+            found = self.client.find(self.space.lease_path(name)) if is_name(name) else None
+            if found is not None:
+                self.space.leases.put(found)
+        told = [held.record for held in holding if held.record is not None]
+        told += [lease.recorded for lease in self.space.leases_of(self.workload)]
+        head = self.space.journal.head
+        if head is not None and max(told, default=-1) > head.sequence:
+            self.space.journal.catch_up()
 
     def _look_at(self, name: str) -> None:
         item = self.client.find(self.space.autoscaler_path(name))
@@ -178,6 +196,7 @@ class Pass:
         elif isinstance(step, WriteFloor):
             self._write_floor(step.autoscaler, step.floor, step.held.to_annotations())
         elif isinstance(step, Restore):
+            self._check_nothing_was_told()
             self._write_floor(step.autoscaler, step.floor, dict.fromkeys(ANNOTATIONS))
         elif isinstance(step, DropOwnership):
             self._drop_ownership(step.autoscaler, step.entry)
@@ -185,6 +204,17 @@ class Pass:
             self._raise_scale(step.workload, step.replicas)
         else:
             self._set_status(step.lease, statuses.refusal(step.lease, step.decision))
+
+    def _check_nothing_was_told(self) -> None:
+        """Overtaken where records were written that this plan does not know; records that fail hold nothing back."""
+        journal = self.space.journal
+        before = journal.head
+        try:
+            journal.catch_up()
+        except ClaudeScaleError as error:
+            log.warning("records cannot be read", extra={"facts": self._facts(what=str(error))})
+        if journal.head != before:
+            raise Overtaken("another controller wrote records meanwhile")
 
     def _append(self, fields: Mapping[str, Any]) -> None:
         record = self.space.journal.append(fields)

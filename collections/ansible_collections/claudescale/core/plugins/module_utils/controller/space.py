@@ -49,7 +49,7 @@ class Space:
     @property
     def listed(self) -> bool:
         """Whether every cache knows its objects."""
-        return all(cache.listed.is_set() for _, cache in self.watched)
+        return all(cache.listed.is_set() for _path, cache in self.watched)
 
     def lease_path(self, name: str) -> str:
         """A lease's path."""

@@ -48,7 +48,7 @@ def chores(leases: Iterable[Lease], ledger: Ledger, now: float, ttl: float) -> C
         else:
             times.append(goes)
     repeats = []
-    for _, group in sorted(waiting.items()):
+    for group in (waiting[key] for key in sorted(waiting)):
         due = min(_decided_at(lease) for lease in group) + REPEAT_SECONDS
         if due <= now:
             repeats.append(_repeated(group, now))

@@ -8,6 +8,7 @@ the epoch, replicas are counts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +20,8 @@ GROUP = "claudescale.io"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 CONTROLLER = "claudescale-controller"  # service account and field manager
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+LONGEST_NAME = 253
 KEDA_LABELS = ("scaledobject.keda.sh/name", "scaledobjects.keda.sh/name")
 
 BASE = f"{GROUP}/base"
@@ -136,6 +139,11 @@ class Lease:
         """The phase in its status; None before the controller has seen it."""
         text = self.status.get("phase")
         return Phase(text) if text else None
+
+    @property
+    def recorded(self) -> int:
+        """The sequence of the last record that its status speaks of; -1 where there is none."""
+        return int((self.status.get("record") or {}).get("sequence", -1))
 
     @property
     def order(self) -> tuple[float, str]:
@@ -288,6 +296,11 @@ class Workload:
 def read_leases(objects: Iterable[Mapping[str, Any]]) -> list[Lease]:
     """The leases, first come first."""
     return sorted((Lease.from_object(item) for item in objects), key=lambda lease: lease.order)
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be an object's name: an annotation may hold anything, and this one goes into a path."""
+    return len(text) <= LONGEST_NAME and NAME.fullmatch(text) is not None
 
 
 def _count(text: str | None, *, least: int = 1) -> int | None:

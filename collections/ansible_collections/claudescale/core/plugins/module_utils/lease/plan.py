@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.lease import ledger as chain
@@ -108,7 +108,7 @@ class Refuse:
     decision: Mapping[str, Any]
 
 
-Step = Append | WriteFloor | Restore | DropOwnership | RaiseScale | Refuse
+Step: TypeAlias = "Append | WriteFloor | Restore | DropOwnership | RaiseScale | Refuse"
 
 
 def plan(snapshot: Snapshot) -> list[Step]:
@@ -399,7 +399,7 @@ def _starting(view: View) -> tuple[Lease | None, Append | None]:
 def _refused_without_autoscaler(view: View) -> Iterable[Step]:
     """A lease that is due and has no single autoscaler to go to is refused by the rules."""
     if view.main is None:
-        _, refusal = _starting(view)
+        refusal = _starting(view)[1]
         if refusal is not None:
             yield refusal
 

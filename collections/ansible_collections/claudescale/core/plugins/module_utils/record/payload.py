@@ -50,7 +50,7 @@ def read(payload: str) -> dict[str, Any]:
 
 def is_count(value: object) -> bool:
     """Whether it is a whole number from 0 on, and no True and no 1.0, which are equal to one."""
-    return type(value) is int and 0 <= value < 10**18
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**18
 
 
 def is_text(value: object) -> bool:

@@ -42,6 +42,20 @@ PARTS = (
     Part(name="molecule", arguments=("tests/cluster/test_molecule.py", "-m", "long"), cluster=True, short=False),
     Part(name="guards", arguments=("tests/cluster/test_attacks.py", "-m", "long"), cluster=True, short=False),
     Part(name="faults", arguments=("tests/cluster/test_faults.py", "-m", "long"), cluster=True, short=False),
+    Part(name="attacks", arguments=("tests/cluster/test_attacks.py", "-m", "long"), cluster=True, short=False),
+    Part(name="timing", arguments=("tests/benchmarks",), cluster=True, short=False),
+    Part(
+        name="reliability",
+        arguments=(
+            "tests/cluster/test_lease_faults.py",
+            "tests/cluster/test_lease_flood.py",
+            "tests/cluster/test_lease_sleep.py",
+            "tests/cluster/test_lease_namespaces.py",
+        ),
+        cluster=True,
+        short=False,
+    ),
+    Part(name="demo", arguments=("tests/cluster/test_demo.py", "-m", "long"), cluster=True, short=False),
     Part(name="lifecycle", arguments=("tests/cluster/test_lifecycle.py", "-m", "long"), short=False),
 )
 

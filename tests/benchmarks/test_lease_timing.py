@@ -12,7 +12,7 @@ from tests.benchmarks.figures import show
 from tests.cluster.rig import AUTOSCALERS, LEASES, SPACE, Sightings, Workload, connect, until, watched, workloads
 from tests.support import Cluster
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.long]
 
 ROUNDS = 4
 SIDE_BY_SIDE = 5  # workloads; one lease each and round

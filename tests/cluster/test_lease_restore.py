@@ -82,18 +82,3 @@ def test_the_original_manager_writes_another_value_without_force(
     ], "nobody need own it now"
     apply(3)
     assert workload.floor() == 3
-
-
-def test_up_during_a_lease_changes_nothing(cluster: Cluster) -> None:
-    workload = Workload(client=connect(cluster), name="demo-app-hpa")
-    asked = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "demo-app"}
-    lease = workload.lease(3, 300, name=f"during-up-{uuid.uuid4().hex[:6]}", workloadRef=asked)
-    until(lambda: workload.floor() == 3, 10)
-    try:
-        made = cluster.site()
-        assert made.code == 0
-        assert made.changes() == []
-        assert workload.floor() == 3
-    finally:
-        cluster.kubectl("patch", "-n", SPACE, "capacitylease", lease, "--type=merge", "-p", '{"spec":{"ended":true}}')
-    until(lambda: workload.restored(2), 10)

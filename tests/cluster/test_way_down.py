@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 import pytest
 
 from tests.cluster.climb import BACK_SECONDS, Seen, Watch
+from tests.cluster.rig import Workload, connect, until
 from tests.support import Cluster
 
 pytestmark = pytest.mark.cluster
@@ -31,17 +31,23 @@ def test_without_load_the_autoscaler_goes_back_to_two(seen: Seen) -> None:
     print(f"back at 2 after {seen.events[-1].seconds:.0f} s")
 
 
-def test_a_held_floor_stays(cluster: Cluster) -> None:
-    held = {"metadata": {"annotations": {"claudescale.io/base": "2"}}, "spec": {"minReplicas": 3}}
-    cluster.kubectl("patch", "hpa", "demo-app-hpa", "--type=merge", "-p", json.dumps(held))
+def test_up_during_a_lease_changes_nothing(cluster: Cluster) -> None:
+    """The demo app's floor is held by a lease; afterwards the base is what the inventory says."""
+    demo = Workload(client=connect(cluster), name="demo-app-hpa")
+    asked = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "demo-app"}
+    lease = demo.lease(3, 600, name="during-up", workloadRef=asked)
+    until(lambda: demo.floor() == 3, 10)
     try:
         made = cluster.site()
         assert made.code == 0
-        assert made.changed == 0
-        assert cluster.get("hpa", "demo-app-hpa")["spec"]["minReplicas"] == 3
+        assert made.changes() == []
+        assert demo.floor() == 3
+        edited = cluster.site("-e", "autoscaling_min_replicas=1")
+        assert edited.changed == 1
+        assert demo.floor() == 3, "another base changes no floor that is held"
     finally:
-        free = {"metadata": {"annotations": {"claudescale.io/base": None}}}
-        cluster.kubectl("patch", "hpa", "demo-app-hpa", "--type=merge", "-p", json.dumps(free))
+        cluster.kubectl("patch", "capacitylease", lease, "--type=merge", "-p", '{"spec":{"ended":true}}')
+    until(lambda: demo.restored(1), 10)
     made = cluster.site()
     assert made.changed == 1
-    assert cluster.get("hpa", "demo-app-hpa")["spec"]["minReplicas"] == 2
+    assert demo.floor() == 2

@@ -7,12 +7,9 @@ the Job is deleted.
 from __future__ import annotations
 
 import queue
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -23,6 +20,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.load.profiles imp
 from ansible_collections.claudescale.core.plugins.module_utils.load.run import LoadRun
 
 from claudescale_cli.common import Options
+from claudescale_cli.signals import Signalled, exit_code, no_signals, signals_raise
 
 AUTOSCALER = "demo-app-hpa"
 PROGRESS_EVERY = 5  # seconds between two lines of progress
@@ -31,14 +29,6 @@ BACK_SECONDS = 420.0  # HPA window 60 s, metrics 30 s and one pod per 30 s, with
 WATCH_FAILURES = 5  # in a row, a second apart, until a load ends because nobody can see the autoscaler
 SUMMARY_SECONDS = 8.0  # after the Job was told to end
 PROFILE_HELP = "; ".join(f"{name}: {profile.words}" for name, profile in PROFILES.items())
-
-
-class Signalled(BaseException):
-    """A signal came: like KeyboardInterrupt, nothing but the outermost place may swallow it."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 class Screen:
@@ -122,14 +112,13 @@ def load(
     screen = Screen(typer.echo)
     run = LoadRun(cluster, plan)
     try:
-        with _signals_raise():
+        with signals_raise():
             _send(cluster, run, plan, screen)
             if plan.until_scaled if see_back is None else see_back:
                 _see_back(cluster, screen)
     except (KeyboardInterrupt, Signalled) as ended:
         typer.echo("ended: the load's Job is gone")
-        number = ended.number if isinstance(ended, Signalled) else signal.SIGINT
-        raise typer.Exit(128 + number) from None
+        raise typer.Exit(exit_code(ended)) from None
     if screen.summary is None or not screen.summary["ok"]:
         raise ClaudeScaleError("no request was answered: claudescale status shows whether the demo app runs")
     if plan.until_scaled and screen.full_at is None:
@@ -154,7 +143,7 @@ def _send(cluster: ClusterClient, run: LoadRun, plan: LoadPlan, screen: Screen) 
                 break
     finally:
         leaving.set()
-        with _no_signals():
+        with no_signals():
             threading.Thread(target=_ask_for_the_end, args=(run, news), daemon=True).start()
             _until(lambda: screen.summary is not None, news, screen, SUMMARY_SECONDS if run.name else 0)
             run.stop()
@@ -232,36 +221,6 @@ def _take(news: queue.Queue[tuple[str, Any]], screen: Screen, seconds: float) ->
     except queue.Empty:
         return
     screen.take(source, what)
-
-
-@contextmanager
-def _signals_raise() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the load as Ctrl-C does."""
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        raise Signalled(number)
-
-    # What is ignored stays ignored: that is what nohup is for.
-    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, end) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _no_signals() -> Iterator[None]:
-    """While the Job is deleted, which is bounded in time, a second Ctrl-C must not leave it running."""
-    before = {
-        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _cpu(now: Scaling) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PROFILE = "claudescale-test"
+PROFILE = os.environ.get("CLAUDESCALE_TEST_PROFILE", "claudescale-test")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.climb import samples
 from tests.cluster.rig import AUTOSCALERS, LEASES, POLICIES, SPACE, Workload, connect, manifests, until, workloads
 from tests.support import Cluster
 
@@ -216,3 +217,24 @@ def test_events_tell_people_what_happened(cluster: Cluster, workload: Workload, 
         return {one["reason"] for one in events if one["involvedObject"]["name"] == workload.name}
 
     until(lambda: {"LeaseStarted", "FloorRestored", "LeaseEnded"} <= reasons(), SOON_SECONDS)
+
+
+METRICS = {
+    "claudescale_decisions_total",
+    "claudescale_leases",
+    "claudescale_start_lag_seconds_count",
+    "claudescale_restore_lag_seconds_count",
+    "claudescale_record_head",
+    "claudescale_clock_skew_seconds",
+}
+
+
+def test_prometheus_scrapes_the_controllers_figures(cluster: Cluster, workload: Workload) -> None:
+    lease = workload.lease(3, 2)
+    until(lambda: workload.phase(lease) == "Ended", 20)
+
+    def scraped() -> bool:
+        found = {labels["__name__"] for labels, _ in samples(cluster, '{job="claudescale-controller"}')}
+        return found >= METRICS
+
+    until(scraped, 30, pause=1)

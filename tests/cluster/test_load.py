@@ -17,7 +17,7 @@ pytestmark = pytest.mark.cluster
 
 def test_every_target_is_up(cluster: Cluster) -> None:
     targets = samples(cluster, "up")
-    assert {labels["job"] for labels, _ in targets} == {"prometheus", "cadvisor", "demo-app"}
+    assert {labels["job"] for labels, _ in targets} == {"prometheus", "cadvisor", "demo-app", "claudescale-controller"}
     assert [labels for labels, value in targets if value != 1] == []
     assert len([1 for labels, _ in targets if labels["job"] == "demo-app"]) >= 4, "exporter and worker of two pods"
 

@@ -135,6 +135,8 @@ class Controller:
         if space.namespace not in self._loaded:
             space.journal.load(self.clock.now())
             self._loaded.add(space.namespace)
+            if space.journal.head is not None:
+                self.metrics.head(space.namespace, space.journal.head.sequence)
             for found in space.workloads():
                 self.queue.add((space.namespace, found))
         if workload is not None:

@@ -55,7 +55,7 @@ class Metrics:
             return
         event = fields["event"]
         self._records.labels(namespace, event).inc()
-        self._head.labels(namespace).set(fields["sequence"])
+        self.head(namespace, fields["sequence"])
         if event in (chain.LEASE_REQUESTED, chain.LEASE_REFUSED, chain.REFUSALS_REPEATED):
             self._decisions.labels(namespace, fields["decision"]["code"]).inc(fields.get("count", 1))
         at = moments.parse(fields["time"])
@@ -63,6 +63,11 @@ class Metrics:
             self._start.labels(namespace).observe(max(at - moments.parse(fields["lease"]["startTime"]), 0.0))
         if event == chain.LEASE_ENDED and fields["cause"] == "Expired":
             self._end.labels(namespace).observe(max(at - moments.parse(fields["lease"]["endTime"]), 0.0))
+
+    def head(self, namespace: str, sequence: int) -> None:
+        """The chain ends at this record now."""
+        if self._on:
+            self._head.labels(namespace).set(sequence)
 
     def conflict(self, write: str) -> None:
         """A write came too late, which is no error."""

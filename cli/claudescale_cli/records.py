@@ -81,23 +81,37 @@ def verify_records(
     """Verify the whole chain, and print its head to note down; exit code 1 and the place where it is broken."""
     options: Options = context.obj
     noted = None if head is None else chain.parse_head(head)
-    notes = [] if noted is None else [f"the head noted earlier is in it: {noted}"]
+    notes = [] if noted is None else [noted_line(noted)]
     if file is not None:
         result = _verify_file(file, noted)
     else:
-        cluster = options.cluster()
-        uid = _namespace_uid(cluster)
-        if uid is None:
-            notes.append("not compared: the namespace's UID, which this identity may not read")
-        result = verify(_live(cluster), namespace_uid=uid, noted=noted)
+        result, more = verified(options.cluster(), noted)
+        notes += more
     if output is Output.JSON:
         typer.echo(json.dumps(facts(result), indent=2))
     if result.broken:
         raise ClaudeScaleError(str(result.broken))
     if output is Output.TABLE:
-        where = f"namespace {result.namespace['name']} (UID {result.namespace['uid']})"
-        for line in (f"{result.count} records of {where} are whole", *notes, f"head to note down: {result.head}"):
+        for line in whole_lines(result, notes):
             typer.echo(line)
+
+
+def verified(cluster: ClusterClient, noted: chain.Head | None) -> tuple[Result, list[str]]:
+    """The verification of the cluster's chain, and notes about what could not be compared."""
+    uid = _namespace_uid(cluster)
+    notes = [] if uid is not None else ["not compared: the namespace's UID, which this identity may not read"]
+    return verify(_live(cluster), namespace_uid=uid, noted=noted), notes
+
+
+def noted_line(noted: chain.Head) -> str:
+    """What is said of a head that is in the chain."""
+    return f"the head noted earlier is in it: {noted}"
+
+
+def whole_lines(result: Result, notes: Iterable[str]) -> list[str]:
+    """What is said of a chain that is whole."""
+    where = f"namespace {result.namespace['name']} (UID {result.namespace['uid']})"
+    return [f"{result.count} records of {where} are whole", *notes, f"head to note down: {result.head}"]
 
 
 def row(spec: dict[str, Any]) -> tuple[str, ...]:

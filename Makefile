@@ -4,6 +4,7 @@ PYTHON ?= python3
 PROFILE ?= steady
 RATE ?=
 DURATION ?=
+PICTURE ?=
 PART ?=
 PLAYBOOK ?= site
 ARGS ?=
@@ -16,8 +17,8 @@ play-existing = $(kit) --existing -- $(ansible) $(ARGS)
 command = $(kit) --existing -- $(bin)/claudescale --context $(CLAUDESCALE_PROFILE)
 
 .DEFAULT_GOAL := help
-.PHONY: help environment play up stop down status watch load forward forward-stop forward-status verify-prometheus verify-grafana \
-	lint test test-all kit-status kit-clean
+.PHONY: help environment play up stop down status watch load demo forward forward-stop forward-status \
+	verify-prometheus verify-grafana lint test test-all kit-status kit-clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +47,9 @@ watch: environment ## load, CPU, wanted and ready replicas, live
 
 load: environment ## send load: PROFILE=steady|ramp|spike|stress-until-scale [RATE=per second] [DURATION=seconds]
 	@$(command) load $(PROFILE) $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION)) $(ARGS)
+
+demo: environment ## a raw write to /scale beside a lease, live, about 5 minutes: one picture [PICTURE=demo.svg]
+	@$(command) demo $(if $(PICTURE),--picture $(PICTURE)) $(ARGS)
 
 forward: environment ## prometheus 9090, grafana 3000, demo-app 8080 on 127.0.0.1
 	@$(command) forward start

@@ -13,6 +13,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.errors import Cla
 from claudescale_cli import (
     config,
     controller,
+    demo,
     forward,
     lease,
     leases,
@@ -72,6 +73,7 @@ app.command("policy")(policy.policy)
 app.command("controller")(controller.controller)
 app.command("mcp")(mcp.mcp)
 app.command("config")(config.config)
+app.command("demo")(demo.demo)
 app.command("watch")(watch.watch)
 app.command("load")(load.load)
 app.add_typer(forward.app, name="forward")

@@ -1,0 +1,136 @@
+"""`claudescale demo`: a raw write to /scale and a lease, one after the other, live, and one picture of both.
+
+However it ends, no lease of it goes on, the scale is as it was found, and nothing is left running.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
+from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
+from ansible_collections.claudescale.core.plugins.module_utils.record import chain
+
+from claudescale_cli import demo_raw, records
+from claudescale_cli.capacity import user_words
+from claudescale_cli.common import Options, plain
+from claudescale_cli.demo_assistant import Assistant
+from claudescale_cli.demo_conditions import WORKLOAD, Ground, check
+from claudescale_cli.demo_course import Story, lease_words, raw_words
+from claudescale_cli.demo_lease import lease, refusal
+from claudescale_cli.demo_observer import Observer, observed
+from claudescale_cli.demo_picture import picture
+from claudescale_cli.demo_screen import Screen
+from claudescale_cli.demo_sketch import sketch
+from claudescale_cli.demo_stage import Stage
+from claudescale_cli.demo_undo import Trace, put_back
+from claudescale_cli.signals import Signalled, exit_code, no_signals, signals_raise
+
+PICTURE = Path("claudescale-demo.svg")
+
+
+def demo(
+    context: typer.Context,
+    file: Annotated[Path, typer.Option("--picture", help="Where the picture is written, as SVG.")] = PICTURE,
+) -> None:
+    """A raw write to /scale and a lease, one after the other, live on demo-app: about 5 minutes, and one picture."""
+    options: Options = context.obj
+    if not file.parent.is_dir():
+        raise ClaudeScaleError(f"there is no folder {file.parent} for the picture: name another place by --picture")
+    cluster, screen = options.cluster(), Screen()
+    trace = Trace()
+    try:
+        with signals_raise():
+            problems = _play(options, cluster, screen, trace, file)
+    except (KeyboardInterrupt, Signalled) as ended:
+        _put_back(cluster, screen, trace, "Interrupted")
+        raise typer.Exit(exit_code(ended)) from None
+    except ClaudeScaleError:
+        if trace.touched:
+            _put_back(cluster, screen, trace, "This went wrong")
+        raise
+    if problems:
+        raise ClaudeScaleError(f"not all was as it should be: {'; '.join(problems)}")
+
+
+def _play(options: Options, cluster: ClusterClient, screen: Screen, trace: Trace, file: Path) -> list[str]:
+    """All acts; the problems that were seen."""
+    began = time.monotonic()
+    where = plain(f"{WORKLOAD} in namespace {options.namespace} of context {options.context}")
+    screen.line(f"{where}: about 5 minutes. Ctrl-C at any point puts everything back.")
+    assistant = Assistant(options)
+    ground = _before(cluster, screen, assistant)
+    trace.found(ground.autoscaler, ground.base)
+    observer = Observer(WORKLOAD, ground.autoscaler)
+    stage = Stage(cluster=cluster, screen=screen, assistant=assistant, ground=ground, observer=observer, trace=trace)
+    with observed(cluster, observer):
+        raw, event = demo_raw.raw_write(stage)
+        held = lease(stage, raw)
+        refusal(stage)
+    _records(cluster, screen, held.record)
+    story = Story(
+        workload=WORKLOAD,
+        where=f"{where}, {time.strftime('%d %B %Y, %H:%M UTC', time.gmtime())}. Drawn from watch events, no load.",
+        raw=raw,
+        lease=held.course,
+        person=plain(user_words(ground.person)),
+        account=f"{held.account.rpartition(':')[2]}, through the MCP tool",
+        lease_seconds=held.seconds,
+        event=event,
+        exact=held.exact,
+    )
+    _picture(screen, story, file)
+    screen.line(f"\n{time.monotonic() - began:.0f} s in all. The cluster is as it was found; the records stay.")
+    return stage.problems
+
+
+def _before(cluster: ClusterClient, screen: Screen, assistant: Assistant) -> Ground:
+    """Whatever can be known beforehand is known before anything is touched."""
+    screen.step("1  Before")
+    ground, lines = check(cluster)
+    screen.facts(lines)
+    with screen.waiting("starting the MCP server"):
+        assistant.call("get_current_state", workload=WORKLOAD)
+    screen.facts([("assistant", f"the MCP server answers over stdio: {assistant.command}")])
+    return ground
+
+
+def _records(cluster: ClusterClient, screen: Screen, noted: str | None) -> None:
+    """The chain; the head that the lease's answer gave is one that was noted earlier."""
+    screen.step("5  The records")
+    screen.line(f"  $ claudescale records verify{f' --head {noted}' if noted else ''}")
+    head = chain.parse_head(noted) if noted else None
+    with screen.waiting("verifying the chain"):
+        result, notes = records.verified(cluster, head)
+    if result.broken:
+        raise ClaudeScaleError(str(result.broken))
+    for line in records.whole_lines(result, [*([records.noted_line(head)] if head else []), *notes]):
+        screen.line(f"  {line}")
+
+
+def _picture(screen: Screen, story: Story, file: Path) -> None:
+    """The picture, and the same in the terminal."""
+    screen.step("6  Both, on one scale of time")
+    for line in sketch(story, blocks=screen.blocks):
+        screen.line(f"  {line}")
+    screen.line(f"  left:    {raw_words(story.raw)}")
+    screen.line(f"  right:   {lease_words(story.lease, story.lease_seconds)}")
+    try:
+        file.write_text(picture(story), encoding="utf-8")
+    except OSError as error:
+        raise ClaudeScaleError(
+            f"{file} cannot be written ({error.strerror}): name another place by --picture"
+        ) from error
+    screen.line(f"  picture: {file.resolve()}")
+
+
+def _put_back(cluster: ClusterClient, screen: Screen, trace: Trace, why: str) -> None:
+    """Say what is put back; a second Ctrl-C does not disturb it."""
+    with no_signals():
+        screen.step(f"{why}: putting things back")
+        if not trace.touched:
+            screen.say("nothing was touched")
+        put_back(cluster, trace, screen.say)

@@ -1,0 +1,57 @@
+"""The demo's act about what people do today: a raw write to /scale."""
+
+from __future__ import annotations
+
+import time
+
+from claudescale_cli.common import plain
+from claudescale_cli.demo_conditions import ASKED, WORKLOAD
+from claudescale_cli.demo_course import LEAD, Course
+from claudescale_cli.demo_stage import Stage
+from claudescale_cli.demo_undo import write_scale
+
+TAKEN_SECONDS = 240.0  # by then it has been taken back, or it is said that it has not
+EVENT_SECONDS = 8.0
+PUT_BACK_SECONDS = 30.0
+
+
+def raw_write(stage: Stage) -> tuple[Course, str]:
+    """The course, and the words of the autoscaler's event that ended it ("" where none was seen)."""
+    screen, base, observer = stage.screen, stage.ground.base, stage.observer
+    screen.step(f"2  A raw write to /scale, as people do it today: {ASKED} replicas, and nothing that holds them")
+    screen.line(
+        f"  by you, {plain(stage.ground.person)}: what kubectl scale deployment/{WORKLOAD} --replicas={ASKED} does"
+    )
+    stage.pause(0)
+    stage.trace.wrote = True
+    screen.began = began = time.monotonic()
+    write_scale(stage.cluster, ASKED)
+
+    def taken_back() -> bool:
+        up = any(one.at > began and one.replicas == ASKED for one in observer.seen)
+        return up and observer.now.replicas == base
+
+    with screen.waiting("the autoscaler will look at it"):
+        taken = stage.wait(taken_back, TAKEN_SECONDS, "waiting for the autoscaler to take it back")
+        rested = time.monotonic() + LEAD  # so that the lease's picture begins at rest
+        if taken:
+            stage.wait(lambda: len(stage.rescales(began)) > 0, EVENT_SECONDS)
+        else:
+            screen.say(f"the autoscaler has not taken it back within {TAKEN_SECONDS:.0f} s: the demo goes on")
+        found = stage.course(began, ASKED)
+        if not taken:
+            write_scale(stage.cluster, base)
+            stage.wait(lambda: observer.now.replicas == base, PUT_BACK_SECONDS)
+            screen.say(f"put back to {base} by the demo itself")
+        stage.pause(rested - time.monotonic())
+    stage.trace.wrote = False
+    stage.tell_strangers(began)
+    if not taken:
+        return found, ""
+    screen.line(f"  => taken back by the autoscaler: {base} replicas again after {found.back:.1f} s")
+    rescales = stage.rescales(began)
+    if not rescales:
+        screen.line("     no event of it was seen: Kubernetes limits the events of one object")
+        return stage.course(began, ASKED), ""
+    screen.line(f"     its own event: {rescales[-1].words}")
+    return stage.course(began, ASKED), rescales[-1].words

@@ -1,0 +1,96 @@
+"""What the demo has done so far, and how it is put back when the demo does not come to its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.claudescale.core.plugins.module_utils.asking.door import Door, is_over
+from ansible_collections.claudescale.core.plugins.module_utils.asking.reading import Reader
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
+from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
+
+from claudescale_cli.common import plain
+from claudescale_cli.demo_conditions import ASKED, WORKLOAD, read_autoscaler
+
+FIELD_MANAGER = "claudescale-demo"
+LATE_SECONDS = 0.5  # a request that was under way when its server was ended has arrived by then
+RESTORE_SECONDS = 10.0
+
+
+@dataclass
+class Trace:
+    """What was touched. `leases` are names, noted before they are asked for."""
+
+    autoscaler: str = ""
+    replicas: int = 0  # as they were found
+    wrote: bool = False
+    leases: list[str] = field(default_factory=list)
+
+    def found(self, autoscaler: str, replicas: int) -> None:
+        """Note what was there before."""
+        self.autoscaler, self.replicas = autoscaler, replicas
+
+    @property
+    def touched(self) -> bool:
+        """Whether anything may have to be put back."""
+        return self.wrote or bool(self.leases)
+
+
+def scale_path(cluster: ClusterClient) -> str:
+    """Where the workload's count is written."""
+    return f"/apis/apps/v1/namespaces/{cluster.namespace}/deployments/{WORKLOAD}/scale"
+
+
+def write_scale(cluster: ClusterClient, replicas: int) -> None:
+    """The call that `kubectl scale` makes, with the person's own rights."""
+    cluster.patch(scale_path(cluster), {"spec": {"replicas": replicas}}, field_manager=FIELD_MANAGER)
+
+
+def put_back(cluster: ClusterClient, trace: Trace, say: Callable[[str], None]) -> None:
+    """End the demo's leases and write the scale as it was found; each thing done, or why not, is said."""
+    try:
+        if trace.leases:
+            time.sleep(LATE_SECONDS)
+        for name in trace.leases:
+            _end(cluster, name, say)
+        if trace.touched:
+            _scale(cluster, trace, say)
+    except ClaudeScaleError as error:
+        say(f"it could not all be put back ({plain(str(error))}): a lease ends by itself, see claudescale status")
+
+
+def _end(cluster: ClusterClient, name: str, say: Callable[[str], None]) -> None:
+    found = Reader(cluster).lease(name)
+    if found is None or is_over(found):
+        return
+    door = Door(cluster, FIELD_MANAGER)
+    door.end(name)
+    over = door.wait(name, is_over, RESTORE_SECONDS)
+    if over is None or is_over(over):
+        say(f"lease {name} is ended")
+    else:
+        say(f"lease {name} is told to end, and the controller has not done it yet: claudescale leases")
+
+
+def _scale(cluster: ClusterClient, trace: Trace, say: Callable[[str], None]) -> None:
+    deadline = time.monotonic() + RESTORE_SECONDS
+    while _floor(read_autoscaler(cluster, trace.autoscaler)) > trace.replicas:
+        if time.monotonic() > deadline:
+            say(f"the floor of {trace.autoscaler} is still up, so the replicas stay: claudescale status shows why")
+            return
+        time.sleep(0.2)
+    now = cluster.get(scale_path(cluster))["spec"].get("replicas", 0)
+    if trace.replicas < now <= ASKED:  # never more than the demo itself asked for
+        write_scale(cluster, trace.replicas)
+        say(f"{WORKLOAD} is scaled from {now} to {trace.replicas} again, as it was found")
+    elif now == trace.replicas:
+        say(f"{WORKLOAD} is at {now} replicas, as it was found")
+    else:
+        say(f"{WORKLOAD} is at {now} replicas, which is not the demo's doing: left alone")
+
+
+def _floor(hpa: dict[str, Any]) -> int:
+    return int(hpa["spec"].get("minReplicas", 1))

@@ -42,7 +42,6 @@ PARTS = (
     Part(name="molecule", arguments=("tests/cluster/test_molecule.py", "-m", "long"), cluster=True, short=False),
     Part(name="guards", arguments=("tests/cluster/test_attacks.py", "-m", "long"), cluster=True, short=False),
     Part(name="faults", arguments=("tests/cluster/test_faults.py", "-m", "long"), cluster=True, short=False),
-    Part(name="attacks", arguments=("tests/cluster/test_attacks.py", "-m", "long"), cluster=True, short=False),
     Part(name="timing", arguments=("tests/benchmarks",), cluster=True, short=False),
     Part(
         name="reliability",

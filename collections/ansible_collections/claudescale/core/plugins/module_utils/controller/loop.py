@@ -147,6 +147,7 @@ class Controller:
                 now=self.clock.now,
                 metrics=self.metrics,
                 told=teller.tell,
+                pressing=self.queue.is_pressing,
             )
             return one.reconcile()
         for found in space.workloads():

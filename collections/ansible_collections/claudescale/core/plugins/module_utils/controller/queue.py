@@ -76,6 +76,11 @@ class WorkQueue(Generic[Key]):
                 del self._ready[first]
             return first
 
+    def is_pressing(self) -> bool:
+        """Whether the moment of some key has come."""
+        with self._changed:
+            return bool(self._deadlines) and self._deadlines[0][0] <= self._now()
+
     def _due(self) -> Key | None:
         while self._deadlines and self._deadlines[0][0] <= self._now():
             moment, _order, key = heapq.heappop(self._deadlines)

@@ -68,6 +68,7 @@ class Pass:
         now: Callable[[], float],
         metrics: Metrics,
         told: Told,
+        pressing: Callable[[], bool],
     ) -> None:
         self.client = client
         self.space = space
@@ -75,6 +76,7 @@ class Pass:
         self.now = now
         self.metrics = metrics
         self.told = told
+        self.pressing = pressing  # whether other workloads' deadlines have come
         self.can_record = True
         self.known: set[str] = set()  # UIDs of the leases that this pass is about
         self.target: Workload | None = None
@@ -90,6 +92,8 @@ class Pass:
             if not steps:
                 break
             self._do(steps)
+            if isinstance(steps[0], DropOwnership) and self.pressing():
+                return self.now()  # restored: what is left is to be told, and others wait for their restore
         else:
             raise EndlessPlanError(f"{self.workload}: {steps[0]}")
         snapshot = self._snapshot()
@@ -123,9 +127,15 @@ class Pass:
         self._catch_up()
         leases = self.space.leases_of(self.workload)
         self.known = {lease.uid for lease in leases}
-        if any(lease.phase is None or not lease.phase.is_final for lease in leases):
+        if any(self._may_start(lease) for lease in leases):
             scale = self.client.find(self.space.scale_path(self.workload))
             self.target = self._workload(scale) if scale is not None else None
+
+    def _may_start(self, lease: Lease) -> bool:
+        """Whether pods may have to start for a lease, or it is still to be decided."""
+        if lease.phase is None:
+            return True
+        return not lease.phase.is_final and not lease.ended and self.now() < lease.end
 
     def _catch_up(self) -> None:
         """Read what another controller did, before undoing it: its records, and leases that no watch told of yet."""

@@ -130,3 +130,12 @@ def test_the_parts_of_the_tests_are_told() -> None:
     section = text_of(PAGES[0]).partition("\n## Tests\n")[2].partition("\n## ")[0]
     told = set(re.findall(r"`([a-z-]+)`", section)) - {"claudescale", "claudescale-test"}
     assert told <= {part.name for part in PARTS if not part.short}
+
+
+def test_the_collections_page_lists_what_is_in_it() -> None:
+    page = PAGES[-1]
+    there = {f"claudescale.core.{file.stem}" for file in (page.parent / "playbooks").glob("*.yml")}
+    there |= {f"claudescale.core.{file.stem}" for file in (page.parent / "plugins" / "modules").glob("*.py")}
+    there |= {folder.name for folder in (page.parent / "roles").iterdir() if folder.is_dir()} - {"common"}
+    told = re.findall(r"^\| `([a-z_.]+)` \| [^|]*[^|` ][^|]* \|$", text_of(page), flags=re.MULTILINE)
+    assert {name for name in told if not name.startswith("claudescale_")} == there

@@ -67,7 +67,7 @@ def _play(options: Options, cluster: ClusterClient, screen: Screen, trace: Trace
     observer = Observer(WORKLOAD, ground.autoscaler)
     stage = Stage(cluster=cluster, screen=screen, assistant=assistant, ground=ground, observer=observer, trace=trace)
     with observed(cluster, observer):
-        raw, event = demo_raw.raw_write(stage)
+        raw, written = demo_raw.raw_write(stage)
         held = lease(stage, raw)
         refusal(stage)
     _records(cluster, screen, held.record)
@@ -79,7 +79,7 @@ def _play(options: Options, cluster: ClusterClient, screen: Screen, trace: Trace
         person=plain(user_words(ground.person)),
         account=f"{held.account.rpartition(':')[2]}, through the MCP tool",
         lease_seconds=held.seconds,
-        event=event,
+        event=demo_raw.event_of(stage, written, until=held.ended) if raw.back is not None else "",
         exact=held.exact,
     )
     _picture(screen, story, file)

@@ -33,6 +33,7 @@ class Held:
     account: str
     record: str | None
     exact: bool
+    ended: float  # monotonic, when the lease was over
 
 
 def lease(stage: Stage, raw: Course) -> Held:
@@ -65,6 +66,7 @@ def lease(stage: Stage, raw: Course) -> Held:
         left = began + seconds + END_SECONDS - time.monotonic()
         stage.wait(lambda: name in observer.over and observer.now.floor == base, left, until)
         screen.say(f"lease {name}: {plain(observer.leases[name].get('status', {}).get('message', ''))}")
+        ended = time.monotonic()
         exact = _restored(stage)
         if stage.wait(lambda: observer.now.replicas == base, DOWN_SECONDS, "nothing holds the replicas any more"):
             stage.pause(LEAD / 2)
@@ -76,7 +78,8 @@ def lease(stage: Stage, raw: Course) -> Held:
     screen.line(f"  => {lease_words(found, seconds)}")
     if not found.held(seconds):
         stage.problems.append("the lease did not hold to its end")
-    return Held(course=found, seconds=seconds, account=account, record=told.facts.get("record"), exact=exact)
+    record = told.facts.get("record")
+    return Held(course=found, seconds=seconds, account=account, record=record, exact=exact, ended=ended)
 
 
 def _restored(stage: Stage) -> bool:

@@ -73,10 +73,6 @@ class Stage:
                 who = plain(lease["spec"]["requestedBy"])
                 self.screen.line(f"  note: {who} had a lease of the same workload meanwhile ({plain(name)})")
 
-    def rescales(self, since: float) -> list[Rescale]:
-        """The autoscaler's own events since a moment."""
-        return [one for one in self.observer.rescales if one.at > since]
-
 
 def changed(before: Seen | None, now: Seen) -> list[str]:
     """What changed, in words."""

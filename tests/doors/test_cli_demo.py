@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,9 +19,11 @@ from claudescale_cli import demo_conditions, demo_stage
 from claudescale_cli import main as cli
 from claudescale_cli.common import Options
 from claudescale_cli.demo_assistant import Assistant
+from claudescale_cli.demo_conditions import Ground
 from claudescale_cli.demo_course import Course, Point, Seen, Story, course, lease_words, raw_words
 from claudescale_cli.demo_observer import Observer, Rescale, wait
 from claudescale_cli.demo_picture import picture
+from claudescale_cli.demo_raw import event_of
 from claudescale_cli.demo_sketch import sketch
 from claudescale_cli.demo_undo import Trace, put_back
 
@@ -241,6 +244,19 @@ def test_only_new_events_are_told() -> None:
     assert observer.rescales == []
     observer.take("events", event(4))
     assert [one.words for one in observer.rescales] == ["SuccessfulRescale: New size: 2"]
+
+
+def test_the_event_is_that_of_the_way_back_to_the_base() -> None:
+    observer = Observer("demo-app", "demo-app-hpa")
+    observer.rescales += [
+        Rescale(at=at, words=f"SuccessfulRescale: New size: {size}; reason: All metrics below target")
+        for at, size in ((90, 2), (110, 3), (120, 2), (300, 2))
+    ]
+    ground = Ground(person="p", autoscaler="demo-app-hpa", base=2, hpa={})
+    stage: Any = SimpleNamespace(observer=observer, ground=ground)
+    assert event_of(stage, 100) == "SuccessfulRescale: New size: 2; reason: All metrics below target"
+    assert event_of(stage, 100, until=115) == ""
+    assert event_of(stage, 300) == ""
 
 
 def test_waiting_tells_what_comes_and_raises_what_broke() -> None:

@@ -18,7 +18,7 @@ from claudescale_cli import demo_raw, records
 from claudescale_cli.capacity import user_words
 from claudescale_cli.common import Options, plain
 from claudescale_cli.demo_assistant import Assistant
-from claudescale_cli.demo_conditions import WORKLOAD, Ground, check
+from claudescale_cli.demo_conditions import WORKLOAD, check
 from claudescale_cli.demo_course import Story, lease_words, raw_words
 from claudescale_cli.demo_lease import lease, refusal
 from claudescale_cli.demo_observer import Observer, observed
@@ -61,12 +61,18 @@ def _play(options: Options, cluster: ClusterClient, screen: Screen, trace: Trace
     began = time.monotonic()
     where = plain(f"{WORKLOAD} in namespace {options.namespace} of context {options.context}")
     screen.line(f"{where}: about 5 minutes. Ctrl-C at any point puts everything back.")
-    assistant = Assistant(options)
-    ground = _before(cluster, screen, assistant)
+    screen.step("1  Before")
+    ground, lines = check(cluster)
+    screen.facts(lines)
     trace.found(ground.autoscaler, ground.base)
+    assistant = Assistant(options)
     observer = Observer(WORKLOAD, ground.autoscaler)
     stage = Stage(cluster=cluster, screen=screen, assistant=assistant, ground=ground, observer=observer, trace=trace)
     with observed(cluster, observer):
+        # Whatever can be known beforehand is known before anything is touched.
+        with screen.waiting("starting the MCP server"):
+            assistant.call("get_current_state", workload=WORKLOAD)
+        screen.facts([("assistant", f"the MCP server answers over stdio: {assistant.command}")])
         raw, written = demo_raw.raw_write(stage)
         held = lease(stage, raw)
         refusal(stage)
@@ -83,19 +89,9 @@ def _play(options: Options, cluster: ClusterClient, screen: Screen, trace: Trace
         exact=held.exact,
     )
     _picture(screen, story, file)
-    screen.line(f"\n{time.monotonic() - began:.0f} s in all. The cluster is as it was found; the records stay.")
+    found = "" if stage.problems else " The cluster is as it was found; the records stay."
+    screen.line(f"\n{time.monotonic() - began:.0f} s in all.{found}")
     return stage.problems
-
-
-def _before(cluster: ClusterClient, screen: Screen, assistant: Assistant) -> Ground:
-    """Whatever can be known beforehand is known before anything is touched."""
-    screen.step("1  Before")
-    ground, lines = check(cluster)
-    screen.facts(lines)
-    with screen.waiting("starting the MCP server"):
-        assistant.call("get_current_state", workload=WORKLOAD)
-    screen.facts([("assistant", f"the MCP server answers over stdio: {assistant.command}")])
-    return ground
 
 
 def _records(cluster: ClusterClient, screen: Screen, noted: str | None) -> None:

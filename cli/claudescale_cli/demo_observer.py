@@ -119,7 +119,7 @@ def observed(cluster: ClusterClient, observer: Observer) -> Iterator[None]:
         patience = time.monotonic() + READY_SECONDS
         for reader in readers:
             if not reader.ready.wait(max(patience - time.monotonic(), 0)):
-                raise ClaudeScaleError(f"the {reader.source} of namespace {cluster.namespace} cannot be watched")
+                raise ClaudeScaleError(f"the {reader.source} cannot be watched: {reader.why}")
         yield
     finally:
         stop.set()
@@ -133,6 +133,7 @@ class _Reader:
     def __init__(self, observer: Observer, source: str, path: str, selector: str) -> None:
         self.source = source
         self.ready = threading.Event()  # what is there has been seen
+        self.why = "nothing comes"
         self._observer = observer
         self._path = path
         self._query = {"fieldSelector": selector} if selector else {}
@@ -140,7 +141,15 @@ class _Reader:
     def run(self, cluster: ClusterClient, stop: threading.Event) -> None:
         """Until the stop; an error that ends it is news, too."""
         try:
-            follow(cluster, self._path, on_list=self._list, on_event=self._event, stop=stop, query=self._query)
+            follow(
+                cluster,
+                self._path,
+                on_list=self._list,
+                on_event=self._event,
+                on_error=self._error,
+                stop=stop,
+                query=self._query,
+            )
         except Exception as error:  # noqa: BLE001 - raised again where news are read
             self._observer.news.put(error)
 
@@ -148,6 +157,9 @@ class _Reader:
         for item in items:
             self._observer.take(self.source, item, old=not self.ready.is_set())
         self.ready.set()
+
+    def _error(self, error: ClaudeScaleError) -> None:
+        self.why = str(error)  # another attempt follows
 
     def _event(self, kind: str, found: dict[str, Any]) -> None:
         if kind != "DELETED":

@@ -7,6 +7,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,8 @@ from typing import Any
 import pytest
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
-from claudescale_cli import demo_conditions, demo_stage
+from claudescale_cli import demo as demo_command
+from claudescale_cli import demo_conditions, demo_observer, demo_stage
 from claudescale_cli import main as cli
 from claudescale_cli.common import Options
 from claudescale_cli.demo_assistant import Assistant
@@ -379,11 +381,22 @@ def test_an_assistant_that_cannot_be_started_stops_it_before_anything(
     def away(*_: Any, **__: Any) -> None:
         raise ClaudeScaleError("the MCP server gave no answer to get_current_state: no module")
 
+    monkeypatch.setattr(demo_command, "observed", lambda *_: nullcontext())  # the double cannot be watched
     monkeypatch.setattr(Assistant, "call", away)
     assert demo(server, monkeypatch, tmp_path) == 1
     said = capsys.readouterr()
     assert said.err == "the MCP server gave no answer to get_current_state: no module\n"
     assert "demo-app-hpa is at its base: floor 2, 2 replicas, CPU 7 % of 50 %" in said.out
+    assert [path for _, path, _ in server.api.writes if path != ACCESS] == []
+
+
+def test_what_cannot_be_watched_is_said(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo_observer, "READY_SECONDS", 1.0)
+    monkeypatch.setattr(Assistant, "call", lambda *_, **__: pytest.fail("the assistant was asked"))
+    assert demo(server, monkeypatch, tmp_path) == 1
+    assert "cannot be watched: " in capsys.readouterr().err
     assert [path for _, path, _ in server.api.writes if path != ACCESS] == []
 
 
@@ -401,6 +414,7 @@ def test_ctrl_c_before_anything_says_that_nothing_was_touched(
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(demo_command, "observed", lambda *_: nullcontext())  # the double cannot be watched
     monkeypatch.setattr(Assistant, "call", interrupted)
     assert demo(server, monkeypatch, tmp_path) == 130
     assert capsys.readouterr().out.endswith("Interrupted: putting things back\n  nothing was touched\n")

@@ -48,6 +48,8 @@ def _refused(error: ApiError, account: str) -> str:
         return _forbidden(said, account)
     if error.status == 404 and "serviceaccounts" in said:
         return f"there is no service account {account}, or no such namespace, in this cluster: make up brings both"
+    if error.status == 404 and 'namespaces "' in said:
+        return "there is no such namespace in this cluster: start this server with the --namespace that is meant"
     if error.status in (400, 413, 422):
         return (
             f"the API server takes no such lease: mend what it names and ask again ({clean(said, LONGEST_JUDGEMENT)})"

@@ -17,9 +17,9 @@ from ansible_collections.claudescale.core.plugins.module_utils.asking.wish impor
     LONGEST_WORKLOAD,
     MOST_REPLICAS,
     MOST_SECONDS,
-    NAME,
     BadRequest,
 )
+from ansible_collections.claudescale.core.plugins.module_utils.lease.model import NAME
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Model = TypeVar("Model", bound="Arguments")

@@ -145,3 +145,37 @@ def test_deleted_lease_goes_whatever_way_it_is_deleted(cluster: Cluster) -> None
         assert cluster.get("capacityleases", "-n", namespace)["items"] == []
     finally:
         cluster.kubectl("delete", "namespace", namespace, "--timeout=60s")
+
+
+POISON = [
+    ("endTime", "2026-12-24T20:00:00+24:00"),
+    ("endTime", "0000-01-01T00:00:00Z"),
+    ("endTime", "2026-12-24T20:00:00.0123456789Z"),
+    ("startTime", "9999-12-31T23:59:59Z"),
+    ("startTime", "9999-12-31T23:59:59-01:00"),
+    ("workloadRef", {**REFERENCE, "name": "../../../../../../version?x="}),
+    ("workloadRef", {**REFERENCE, "name": "steady?watch=1"}),
+    ("workloadRef", {**REFERENCE, "name": "steady/status"}),
+    ("workloadRef", {**REFERENCE, "name": ".."}),
+]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), POISON, ids=[f"{field}-{number}" for number, (field, _) in enumerate(POISON)]
+)
+def test_what_the_controller_could_not_read_never_gets_in(cluster: Cluster, field: str, value: Any) -> None:
+    """A time that cannot be parsed or written, a name that leads a path elsewhere."""
+    me = json.loads(cluster.kubectl("auth", "whoami", "-o", "json"))["status"]["userInfo"]["username"]
+    create = ("create", "-n", "claudescale", "--dry-run=server", "-f", "-")
+    said = cluster.kubectl(*create, input=json.dumps(lease("poison", requestedBy=me, **{field: value})), check=False)
+    assert f"spec.{field}" in said and "should match" in said, said
+    good = lease("poison", requestedBy=me, startTime="2026-12-24T20:00:00.5+01:00")
+    assert "created" in cluster.kubectl(*create, input=json.dumps(good))
+
+
+def test_a_policy_for_a_name_that_is_none_never_gets_in(cluster: Cluster) -> None:
+    bad = policy("deployment.steady", workloadRef={**REFERENCE, "name": "../steady"})
+    said = cluster.kubectl(
+        "create", "-n", "claudescale", "--dry-run=server", "-f", "-", input=json.dumps(bad), check=False
+    )
+    assert "spec.workloadRef.name" in said and "should match" in said, said

@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: capacity_lease
 short_description: Ask for replicas of a workload for a time, or end that early
-version_added: 0.2.0
+version_added: 0.1.0
 author:
   - ClaudeScale contributors (@claudescale)
 description:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ApiError, ClusterClient
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
@@ -70,7 +71,9 @@ class Reader:
 
     def workload(self, ref: WorkloadRef) -> Workload | None:
         """The workload, from its own object: a reader needs no right on scales."""
-        item = self.client.find(f"/apis/apps/v1/namespaces/{self.namespace}/{PLURALS[ref.kind]}/{ref.name}")
+        item = self.client.find(
+            f"/apis/apps/v1/namespaces/{self.namespace}/{PLURALS[ref.kind]}/{quote(ref.name, safe='')}"
+        )
         if item is None:
             return None
         return Workload(ref=ref, uid=item["metadata"]["uid"], replicas=item["spec"].get("replicas", 1))

@@ -70,12 +70,14 @@ class Journal:
         return record
 
     def catch_up(self) -> None:
-        """Read the links that others wrote after the head."""
-        while self.head is not None:
-            item = self.client.find(f"{self.path}/{chain.record_name(self.head.sequence + 1)}")
+        """Read the links that others wrote after the head; RecordUnavailable at one that cannot be read at all."""
+        while (before := self.head) is not None:
+            item = self.client.find(f"{self.path}/{chain.record_name(before.sequence + 1)}")
             if item is None:
                 return
             self._fold(self.ledger, item)
+            if self.head == before:
+                raise RecordUnavailable(f"{item['metadata']['name']} cannot be read: see claudescale records verify")
 
     def _post(self, record: chain.Record) -> None:
         body = chain.to_object(record, self.namespace)
@@ -106,8 +108,17 @@ class Journal:
             # The chain goes on: a gap stays visible for good, and no capacity hangs on it.
             self.broken = f"{item['metadata']['name']}: {error}"
             log.error("record is broken", extra={"facts": {"namespace": self.namespace, "what": self.broken}})
+            ledger.skip(*_place(item))
             return
         if ledger.head is not None and record.previous_hash != ledger.head.hash:
             self.broken = f"{record.name} does not follow the record before it"
             log.error("chain is broken", extra={"facts": {"namespace": self.namespace, "what": self.broken}})
         ledger.add(record.sequence, record.hash, record.fields)
+
+
+def _place(item: Mapping[str, Any]) -> tuple[int | None, str | None]:
+    """Where a record that is broken stands by its name, and the hash that the next one follows."""
+    name, digest = item["metadata"]["name"], item.get("spec", {}).get("hash")
+    number = name.removeprefix("record-")
+    good = isinstance(digest, str) and chain.HASH.fullmatch(digest)
+    return (int(number) if number.isascii() and number.isdigit() else None), (digest if good else None)

@@ -29,6 +29,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.lease.model impor
 
 DEFAULT_TTL_SECONDS = 900
 STUCK_SECONDS = 60.0  # one pass is a few bounded requests
+DEFECT_SECONDS = 5.0  # between tries after a defect of ours
 RESYNC_SECONDS = 60.0  # every workload is looked at again, whatever the watches told
 log = logging.getLogger("claudescale.controller")
 
@@ -100,7 +101,16 @@ class Controller:
             self.metrics.error("watch")
             log.warning("watch failed, will try again", extra={"facts": {"path": path, "what": str(error)}})
 
-        watch.follow(self.client, path, on_list=cache.replace, on_event=cache.event, on_error=failed, stop=self.stop)
+        while not self.stop.is_set():
+            try:
+                watch.follow(
+                    self.client, path, on_list=cache.replace, on_event=cache.event, on_error=failed, stop=self.stop
+                )
+            except Exception:
+                # A defect of ours must not end the watch for good: the next list may be one that it can take.
+                self.metrics.error("defect")
+                log.exception("watch failed", extra={"facts": {"path": path}})
+                self.stop.wait(DEFECT_SECONDS)
 
     def _wanted_in(self, namespace: str) -> Callable[[WorkloadRef | None], None]:
         return lambda workload: self.queue.add((namespace, workload))

@@ -62,9 +62,7 @@ class WorkQueue(Generic[Key]):
         """The next key: those whose moment has come first; None after waiting LONGEST_WAIT_SECONDS without one."""
         with self._changed:
             if (key := self._due()) is None:
-                wait = LONGEST_WAIT_SECONDS
-                if self._deadlines:
-                    wait = min(max(self._deadlines[0][0] - self._now(), 0.0), wait)
+                wait = min(max(self._next() - self._now(), 0.0), LONGEST_WAIT_SECONDS)
                 if not self._ready:
                     self._changed.wait(wait)
                 key = self._due()
@@ -79,12 +77,17 @@ class WorkQueue(Generic[Key]):
     def is_pressing(self) -> bool:
         """Whether the moment of some key has come."""
         with self._changed:
-            return bool(self._deadlines) and self._deadlines[0][0] <= self._now()
+            return self._next() <= self._now()
 
     def _due(self) -> Key | None:
-        while self._deadlines and self._deadlines[0][0] <= self._now():
-            moment, _order, key = heapq.heappop(self._deadlines)
-            if self._earliest.get(key) == moment:
-                del self._earliest[key]
-                return key
-        return None
+        if self._next() > self._now():
+            return None
+        key = heapq.heappop(self._deadlines)[2]
+        del self._earliest[key]
+        return key
+
+    def _next(self) -> float:
+        """The next moment that counts; infinity where there is none."""
+        while self._deadlines and self._earliest.get(self._deadlines[0][2]) != self._deadlines[0][0]:
+            heapq.heappop(self._deadlines)
+        return self._deadlines[0][0] if self._deadlines else math.inf

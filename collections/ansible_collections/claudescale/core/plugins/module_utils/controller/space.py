@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.claudescale.core.plugins.module_utils.controller.cache import Cache, Object
 from ansible_collections.claudescale.core.plugins.module_utils.controller.journal import Journal
+from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import (
     API_VERSION,
     Autoscaler,
@@ -20,6 +23,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.lease.model impor
     WorkloadRef,
 )
 
+log = logging.getLogger("claudescale.space")
 PLURALS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 
 
@@ -61,7 +65,9 @@ class Space:
 
     def scale_path(self, workload: WorkloadRef) -> str:
         """The path of a workload's scale."""
-        return f"/apis/apps/v1/namespaces/{self.namespace}/{PLURALS[workload.kind]}/{workload.name}/scale"
+        return (
+            f"/apis/apps/v1/namespaces/{self.namespace}/{PLURALS[workload.kind]}/{quote(workload.name, safe='')}/scale"
+        )
 
     def leases_of(self, workload: WorkloadRef) -> list[Lease]:
         """The workload's leases, first come first."""
@@ -105,10 +111,15 @@ class Space:
         with self._indexing:
             current = self.leases.get(name)
             leases = self._index.setdefault(workload, {})
+            leases.pop(name, None)
             if current is not None and _ref(current, "workloadRef") == workload:
-                leases[name] = Lease.from_object(current)
-            else:
-                leases.pop(name, None)
+                try:
+                    leases[name] = Lease.from_object(current)
+                except ClaudeScaleError as error:
+                    # Nobody else's lease hangs on it. The schema takes no such lease.
+                    log.error(
+                        "lease cannot be read", extra={"facts": {"namespace": self.namespace, "what": str(error)}}
+                    )
             if not leases:
                 del self._index[workload]
 

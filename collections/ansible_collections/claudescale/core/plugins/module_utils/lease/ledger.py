@@ -130,6 +130,11 @@ class Ledger:
         elif event in (BASE_CHANGED, FLOOR_CONTESTED):
             self._noted(fields, event)
 
+    def skip(self, sequence: int | None, digest: str | None) -> None:
+        """A record that cannot be read: the chain goes on after it, where its place and its hash are known."""
+        if sequence is not None and digest is not None:
+            self.head = Mark(sequence=sequence, hash=digest, time=self.head.time if self.head else 0.0)
+
     def accepted(self, workload: WorkloadRef) -> list[LeaseFacts]:
         """The workload's leases that are accepted and not over, in the order of their decisions."""
         found = [facts for facts in self.leases.values() if facts.workload == workload and facts.open]

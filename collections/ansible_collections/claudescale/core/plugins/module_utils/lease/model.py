@@ -8,6 +8,7 @@ the epoch, replicas are counts.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from ansible_collections.claudescale.core.plugins.module_utils import moments
+from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
 GROUP = "claudescale.io"
 VERSION = "v1alpha1"
@@ -152,8 +154,13 @@ class Lease:
 
     @classmethod
     def from_object(cls, lease: Mapping[str, Any]) -> Lease:
-        """From a CapacityLease; its times count from its creation. ClaudeScaleError where a time is no time."""
+        """From a CapacityLease; its times count from its creation.
+
+        ClaudeScaleError where a time or the workload's name is none: the kind's schema takes no such lease.
+        """
         meta, spec = lease["metadata"], lease["spec"]
+        if not is_name(spec["workloadRef"]["name"]):
+            raise ClaudeScaleError(f"lease {meta['name']} is for a workload whose name can be none: delete it")
         created = moments.parse(meta["creationTimestamp"])
         start, end = times_in_force(spec, created)
         return cls(
@@ -179,6 +186,7 @@ def times_in_force(spec: Mapping[str, Any], created: float) -> tuple[float, floa
     """[start, end) of a lease's spec: an absent or past startTime means its creation."""
     start = max(moments.parse(spec["startTime"]), created) if spec.get("startTime") else created
     end = moments.parse(spec["endTime"]) if spec.get("endTime") else start + spec["durationSeconds"]
+    moments.text(end)  # what cannot be written cannot be recorded
     return start, end
 
 
@@ -294,8 +302,12 @@ class Workload:
 
 
 def read_leases(objects: Iterable[Mapping[str, Any]]) -> list[Lease]:
-    """The leases, first come first."""
-    return sorted((Lease.from_object(item) for item in objects), key=lambda lease: lease.order)
+    """The leases that can be read, first come first; one that cannot be takes the others nothing."""
+    found = []
+    for item in objects:
+        with contextlib.suppress(ClaudeScaleError):
+            found.append(Lease.from_object(item))
+    return sorted(found, key=lambda lease: lease.order)
 
 
 def is_name(text: str) -> bool:

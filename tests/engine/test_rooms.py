@@ -55,8 +55,8 @@ PLACES = {
 }
 PURE = ("errors.py", "moments.py", "record/", "lease/", "asking/wish.py", "asking/foreign.py")
 # What pure code may have of the standard library; everything else could ask somebody something.
-CALM = {"contextlib", "__future__", "collections", "dataclasses", "datetime", "enum", "hashlib", "json", "math", "re", "typing",
-        "unicodedata"}  # fmt: skip
+CALM = {"__future__", "collections", "contextlib", "dataclasses", "datetime", "enum", "hashlib", "json", "math", "re",
+        "typing", "unicodedata"}  # fmt: skip
 CLOCKS = {"now", "utcnow", "today"}  # of datetime; `snapshot.now` is a field, and no call
 
 

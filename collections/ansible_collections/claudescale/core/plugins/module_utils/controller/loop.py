@@ -60,6 +60,7 @@ class Controller:
         client.on_response.append(self.clock.observe)
         self.metrics.skew(self.clock.skew)
         for name, space in self.spaces.items():
+            self.metrics.broken(name, _has_broken_chain(space))
             for phase in Phase:
                 self.metrics.leases(name, phase.value, _counter(space, phase))
 
@@ -165,6 +166,10 @@ class Controller:
         now = self.clock.now()
         again = reconcile.do_chores(self.client, space, now, self.ttl, self.metrics)
         return min(now + RESYNC_SECONDS, now + RESYNC_SECONDS if again is None else again)
+
+
+def _has_broken_chain(space: Space) -> Callable[[], bool]:
+    return lambda: space.journal.broken is not None
 
 
 def _counter(space: Space, phase: Phase) -> Callable[[], float]:

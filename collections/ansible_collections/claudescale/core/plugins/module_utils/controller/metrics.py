@@ -34,6 +34,9 @@ class Metrics:
         )
         self._records = Counter("claudescale_records", "Records appended", [*spaces, "event"], registry=where)
         self._head = Gauge("claudescale_record_head", "Sequence of the last record", spaces, registry=where)
+        self._broken = Gauge(
+            "claudescale_chain_broken", "1 where a record of the chain was found broken", spaces, registry=where
+        )
         self._start = Histogram(
             "claudescale_start_lag_seconds", "From a lease's start to its floor", spaces, buckets=LAGS, registry=where
         )
@@ -78,6 +81,11 @@ class Metrics:
         """Something failed; it is tried again."""
         if self._on:
             self._errors.labels(where).inc()
+
+    def broken(self, namespace: str, is_broken: Callable[[], bool]) -> None:
+        """Whether a chain is broken is asked when Prometheus asks."""
+        if self._on:
+            self._broken.labels(namespace).set_function(lambda: float(is_broken()))
 
     def leases(self, namespace: str, phase: str, count: Callable[[], float]) -> None:
         """How many leases have a phase is asked when Prometheus asks."""

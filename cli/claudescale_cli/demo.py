@@ -48,7 +48,7 @@ def demo(
     except (KeyboardInterrupt, Signalled) as ended:
         _put_back(cluster, screen, trace, "Interrupted")
         raise typer.Exit(exit_code(ended)) from None
-    except ClaudeScaleError:
+    except (Exception, SystemExit):  # rich leaves by SystemExit where the reader of its lines is gone
         if trace.touched:
             _put_back(cluster, screen, trace, "This went wrong")
         raise

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.status import Status
+from rich.text import Text
 
 from claudescale_cli.common import make_console, plain
 
@@ -53,7 +54,7 @@ class Screen:
     def progress(self, words: str) -> None:
         """What is waited for: in place on a terminal, a line now and then elsewhere."""
         if self._status is not None:
-            self._status.update(words)
+            self._status.update(Text(words))
         elif time.monotonic() - self._told >= PROGRESS_EVERY:
             self._told = time.monotonic()
             self.say(f"... {words}")
@@ -65,7 +66,7 @@ class Screen:
         if not self.console.is_terminal:
             yield
             return
-        with self.console.status(plain(words)) as status:
+        with self.console.status(Text(plain(words))) as status:
             self._status = status
             try:
                 yield

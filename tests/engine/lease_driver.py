@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.claudescale.core.plugins.module_utils import moments
-from ansible_collections.claudescale.core.plugins.module_utils.lease import housekeeping, model, plan, status
+from ansible_collections.claudescale.core.plugins.module_utils.lease import housekeeping, model, plan, status, view
 from ansible_collections.claudescale.core.plugins.module_utils.lease.ledger import Ledger
 from ansible_collections.claudescale.core.plugins.module_utils.record import chain
 
@@ -289,7 +289,7 @@ class Controller:
         server: Server,
         *,
         around: Callable[[], None] = lambda: None,
-        written: Callable[[Hpa, plan.Step, plan.Snapshot], None] = lambda *_: None,
+        written: Callable[[Hpa, plan.Step, view.Snapshot], None] = lambda *_: None,
         recorded: Callable[[Mapping[str, Any]], None] = lambda _: None,
     ) -> None:
         self.server = server
@@ -301,10 +301,10 @@ class Controller:
             self._append_genesis()
         self.ledger = ledger_of(server)
 
-    def look(self, *, can_record: bool = True) -> plan.Snapshot:
+    def look(self, *, can_record: bool = True) -> view.Snapshot:
         server = self.server
         leases = model.read_leases(server.leases.values())
-        return plan.Snapshot(
+        return view.Snapshot(
             now=server.now,
             workload=WORKLOAD,
             policy=model.Policy.from_object(server.policy) if server.policy else None,
@@ -359,7 +359,7 @@ class Controller:
         effect()
         self.around()
 
-    def _do(self, step: plan.Step, snapshot: plan.Snapshot) -> None:
+    def _do(self, step: plan.Step, snapshot: view.Snapshot) -> None:
         if isinstance(step, plan.Append):
             self._append(step.fields)
         elif isinstance(step, plan.Refuse):
@@ -372,7 +372,7 @@ class Controller:
         else:
             self._write_floor(step, snapshot)
 
-    def _write_floor(self, step: plan.WriteFloor | plan.Restore, snapshot: plan.Snapshot) -> None:
+    def _write_floor(self, step: plan.WriteFloor | plan.Restore, snapshot: view.Snapshot) -> None:
         hpa = self._hpa(step.autoscaler)
         if isinstance(step, plan.WriteFloor):
             annotations = step.held.to_annotations()

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.claudescale.core.plugins.module_utils.lease import model, plan
+from ansible_collections.claudescale.core.plugins.module_utils.lease import model, plan, view
 from ansible_collections.claudescale.core.plugins.module_utils.record import verify
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -309,7 +309,7 @@ class LeaseMachine(RuleBasedStateMachine):
     def _is_there(self, uid: str) -> bool:
         return any(hpa.uid == uid for hpa in self.server.hpas.values())
 
-    def _written(self, hpa: driver.Hpa, step: plan.Step, snapshot: plan.Snapshot) -> None:
+    def _written(self, hpa: driver.Hpa, step: plan.Step, snapshot: view.Snapshot) -> None:
         assert isinstance(step, plan.WriteFloor | plan.Restore)
         reference = self.references[hpa.name]
         before = replace(reference, hpa=replace(hpa, values={**hpa.values, "minReplicas": step.autoscaler.floor}))

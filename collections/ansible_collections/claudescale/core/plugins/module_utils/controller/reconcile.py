@@ -37,12 +37,12 @@ from ansible_collections.claudescale.core.plugins.module_utils.lease.plan import
     DropOwnership,
     RaiseScale,
     Restore,
-    Snapshot,
     Step,
     WriteFloor,
     next_deadline,
     plan,
 )
+from ansible_collections.claudescale.core.plugins.module_utils.lease.view import Snapshot
 
 MOST_ROUNDS = 400  # of one pass: a batch of decisions takes three, a floor six
 MOST_DELETIONS = 20  # at a time, so that a flood's leavings delay nobody

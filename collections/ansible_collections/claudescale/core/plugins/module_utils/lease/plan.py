@@ -19,45 +19,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from ansible_collections.claudescale.core.plugins.module_utils import moments
+from ansible_collections.claudescale.core.plugins.module_utils.lease import entries, table
 from ansible_collections.claudescale.core.plugins.module_utils.lease import ledger as chain
-from ansible_collections.claudescale.core.plugins.module_utils.lease import rules, table
 from ansible_collections.claudescale.core.plugins.module_utils.lease.ledger import (
     Intent,
-    LeaseFacts,
-    Ledger,
     refusal_key,
 )
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import (
-    CONTROLLER,
     Autoscaler,
     Held,
     Lease,
     Mode,
-    Policy,
     Workload,
-    WorkloadRef,
 )
+from ansible_collections.claudescale.core.plugins.module_utils.lease.view import Snapshot, View, landed
 
 REPEAT_SECONDS = 60.0  # repeats of a refusal make one record in so long
 BATCH = 20  # decisions at a time, so that a flood of requests delays no deadline
-
-
-@dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """Everything that a plan is made from.
-
-    `can_record` is False after an append failed: then only what waits for no record is planned.
-    """
-
-    now: float
-    workload: WorkloadRef
-    policy: Policy | None
-    target: Workload | None
-    autoscalers: tuple[Autoscaler, ...]
-    leases: tuple[Lease, ...]
-    ledger: Ledger
-    can_record: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,83 +111,6 @@ def next_deadline(snapshot: Snapshot) -> float | None:
     return min(moments_ahead, default=None)
 
 
-class View:
-    """A snapshot with what every stage asks of it, worked out once."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
-        self.by_uid = {lease.uid: lease for lease in snapshot.leases}
-        self.open = snapshot.ledger.accepted(snapshot.workload)
-        self.main = _main(snapshot)
-        enforced = snapshot.policy is not None and snapshot.policy.mode is Mode.ENFORCE
-        timely = [facts for facts in self.open if enforced and self._in_time(facts)]
-        landed = self._landed()
-        self.running = [self.by_uid[facts.uid] for facts in timely if facts.started or facts.uid == landed]
-        running = {lease.uid for lease in self.running}
-        self.due = [self.by_uid[facts.uid] for facts in timely if facts.uid not in running]
-
-    def _in_time(self, facts: LeaseFacts) -> bool:
-        lease = self.by_uid.get(facts.uid)
-        return lease is not None and not lease.ended and lease.start <= self.snapshot.now < lease.end
-
-    def _landed(self) -> str | None:
-        """The lease whose floor stands while its outcome is not recorded yet."""
-        intent = self.snapshot.ledger.intents.get(self.main.uid) if self.main else None
-        if intent is None or self.main is None or not _landed(intent, self.main):
-            return None
-        return (intent.fields.get("lease") or {}).get("uid")
-
-    def ground(self, autoscaler: Autoscaler) -> table.Ground:
-        """The table's row for an autoscaler, in numbers."""
-        known = self.snapshot.ledger.floors.get(autoscaler.uid)
-        holding = {*(known.leases if known else ()), *(autoscaler.held.leases if autoscaler.held else ())}
-        in_force = autoscaler is self.main and any(lease.name in holding for lease in self.running)
-        return table.apply(autoscaler, known, in_force=in_force)
-
-    @property
-    def base(self) -> int | None:
-        """The floor without any lease; None where no single autoscaler has it."""
-        return self.ground(self.main).base if self.main else None
-
-    def decision(self, lease: Lease, earlier: int) -> rules.Decision:
-        """Ask every rule about a lease, now."""
-        snapshot = self.snapshot
-        facts = rules.Facts(
-            lease=lease,
-            now=snapshot.now,
-            policy=snapshot.policy,
-            workload=snapshot.target,
-            autoscalers=snapshot.autoscalers,
-            base=self.base,
-            earlier=earlier,
-        )
-        return rules.decide(facts)
-
-    def earlier(self, facts: LeaseFacts | None = None) -> int:
-        """How many leases are accepted and not over: all, or those that were decided before this one."""
-        found = [other for other in self.open if _over(self, other) is None]
-        return sum(facts is None or other.decided.sequence < facts.decided.sequence for other in found)
-
-    def contribution(self, lease: Lease) -> int:
-        """What a lease adds to the floor: never more than policy allows now."""
-        policy = self.snapshot.policy
-        return min(lease.replicas, policy.maximum) if policy else lease.replicas
-
-
-def _main(snapshot: Snapshot) -> Autoscaler | None:
-    """The autoscaler that leases go to: the one that holds some already, else the only one.
-
-    Annotations may vanish, or be copied with their autoscaler: the chain knows which one it was.
-    """
-    everyone, floors = snapshot.autoscalers, snapshot.ledger.floors
-    known = [autoscaler for autoscaler in everyone if (facts := floors.get(autoscaler.uid)) is not None and facts.held]
-    held = [autoscaler for autoscaler in everyone if autoscaler.held is not None]
-    found = [autoscaler for autoscaler in known if autoscaler in held] or held or known
-    if found:
-        return found[0]
-    return everyone[0] if len(everyone) == 1 else None
-
-
 def _what_policy_took(view: View) -> Iterable[Step]:
     """Deleting the policy or setting it to Observe ends its leases for good."""
     policy = view.snapshot.policy
@@ -217,7 +118,7 @@ def _what_policy_took(view: View) -> Iterable[Step]:
         return
     cause = "PolicyRemoved" if policy is None else "PolicyObserves"
     for facts in view.open:
-        yield _lease_ended(view, facts, cause)
+        yield Append(fields=entries.lease_ended(view, facts, cause))
 
 
 def _ownership(view: View) -> Iterable[Step]:
@@ -245,7 +146,7 @@ def _floors(view: View) -> Iterable[Step]:
     uids = {autoscaler.uid for autoscaler in view.snapshot.autoscalers}
     for intent in list(view.snapshot.ledger.intents.values()):
         if intent.workload == view.snapshot.workload and intent.autoscaler not in uids:
-            yield _outcome(view, intent, chain.OVERTAKEN)
+            yield Append(fields=entries.outcome_of(view, intent, chain.OVERTAKEN))
     for autoscaler in view.snapshot.autoscalers:
         for step in _floor(view, autoscaler):
             if view.snapshot.can_record or not isinstance(step, Append):
@@ -256,8 +157,8 @@ def _floors(view: View) -> Iterable[Step]:
 def _floor(view: View, autoscaler: Autoscaler) -> Iterable[Step]:
     """Everything that one floor needs, in order; what comes after a record is planned for when it cannot be made."""
     intent = view.snapshot.ledger.intents.get(autoscaler.uid)
-    if intent is not None and _landed(intent, autoscaler):
-        yield _outcome(view, intent, chain.SUCCEEDED)
+    if intent is not None and landed(intent, autoscaler):
+        yield Append(fields=entries.outcome_of(view, intent, chain.SUCCEEDED))
     ground = view.ground(autoscaler)
     yield from _note(view, autoscaler, ground)
     if ground.seen.state is table.State.FREE:
@@ -301,19 +202,19 @@ def _with_leases(
     floor = held.floor or autoscaler.floor
     stands = autoscaler.held is not None and replace(autoscaler.held, record=None) == held and autoscaler.floor == floor
     wanted = intent is not None and (intent.base, intent.applied, intent.leases) == (held.base, floor, held.leases)
-    if intent is not None and wanted and not _landed(intent, autoscaler):
+    if intent is not None and wanted and not landed(intent, autoscaler):
         yield WriteFloor(autoscaler=autoscaler, floor=floor, held=replace(held, record=intent.sequence))
     elif intent is not None:
-        yield _outcome(view, intent, chain.OVERTAKEN)
+        yield Append(fields=entries.outcome_of(view, intent, chain.OVERTAKEN))
     elif not stands:
-        yield _intended(view, autoscaler, ground, held, starting)
+        yield Append(fields=entries.intended(view, autoscaler, ground, held, starting))
     elif known is None or (known.base, known.applied, known.held, known.leases) != (
         held.base,
         floor,
         True,
         held.leases,
     ):
-        yield _found(view, autoscaler, held)
+        yield Append(fields=entries.found(view, autoscaler, held))
     if floor < autoscaler.floor and autoscaler.held is not None:
         yield WriteFloor(autoscaler=autoscaler, floor=floor, held=replace(held, record=autoscaler.held.record))
 
@@ -322,7 +223,7 @@ def _without_leases(view: View, autoscaler: Autoscaler, ground: table.Ground, in
     if not _is_restored(autoscaler, ground):
         yield Restore(autoscaler=autoscaler, floor=min(ground.base, autoscaler.maximum))
     elif intent is not None:
-        yield _outcome(view, intent, chain.OVERTAKEN)
+        yield Append(fields=entries.outcome_of(view, intent, chain.OVERTAKEN))
     else:
         yield from _closed(view, autoscaler, intent)
 
@@ -339,22 +240,9 @@ def _closed(view: View, autoscaler: Autoscaler, intent: Intent | None) -> Iterab
     if known is None or not known.held:
         return
     if intent is not None:
-        yield _outcome(view, intent, chain.OVERTAKEN)
+        yield Append(fields=entries.outcome_of(view, intent, chain.OVERTAKEN))
     else:
-        yield Append(
-            fields={
-                **_about(view, chain.FLOOR_RESTORED, chain.SUCCEEDED, autoscaler),
-                "floor": _floor_fields(known.base, known.applied, autoscaler.floor, held=False),
-                "leases": [],
-            }
-        )
-
-
-def _landed(intent: Intent, autoscaler: Autoscaler) -> bool:
-    if autoscaler.held is not None and autoscaler.held.record is not None:
-        return autoscaler.held.record == intent.sequence
-    # Annotations that vanished right after the write: the value tells, unless it is somebody else's.
-    return autoscaler.floor == intent.applied != intent.before and not autoscaler.of_others
+        yield Append(fields=entries.restored(view, autoscaler, known))
 
 
 def _note(view: View, autoscaler: Autoscaler, ground: table.Ground) -> Iterable[Append]:
@@ -369,16 +257,8 @@ def _note(view: View, autoscaler: Autoscaler, ground: table.Ground) -> Iterable[
     # What is contested is not noted again as a change of the base.
     if known is not None and known.noted in (noted, replace(noted, event=chain.FLOOR_CONTESTED)):
         return
-    yield Append(
-        fields={
-            **_about(view, event, chain.SUCCEEDED, autoscaler),
-            "manager": noted.manager,
-            "overrules": noted.overrules,
-            "cause": ground.seen.event.name,
-            "floor": _floor_fields(ground.base, autoscaler.floor, autoscaler.floor, held=True),
-            "leases": list(autoscaler.held.leases if autoscaler.held else (known.leases if known else ())),
-        }
-    )
+    holding = autoscaler.held.leases if autoscaler.held else (known.leases if known else ())
+    yield Append(fields=entries.noted(view, autoscaler, ground, noted, holding))
 
 
 def _starting(view: View) -> tuple[Lease | None, Append | None]:
@@ -387,12 +267,8 @@ def _starting(view: View) -> tuple[Lease | None, Append | None]:
         decision = view.decision(lease, view.earlier(view.snapshot.ledger.leases[lease.uid]))
         if decision.allowed:
             return lease, None
-        fields = {
-            **_about(view, chain.LEASE_REFUSED, chain.REFUSED),
-            **_lease_fields(lease),
-            "decision": decision.to_object(),
-        }
-        return None, Append(fields=fields)
+        refusal = entries.decided(view, chain.LEASE_REFUSED, chain.REFUSED, lease, decision)
+        return None, Append(fields=refusal)
     return None, None
 
 
@@ -423,33 +299,16 @@ def _decide(view: View) -> Iterable[Step]:
                 continue
             if view.snapshot.can_record:
                 recorded[key] = now
-        yield Append(
-            fields={
-                **_about(view, chain.LEASE_REQUESTED, outcome),
-                **_lease_fields(lease),
-                "decision": decision.to_object(),
-            }
-        )
+        yield Append(fields=entries.decided(view, chain.LEASE_REQUESTED, outcome, lease, decision))
 
 
 def _ends(view: View) -> Iterable[Step]:
     """Record what is over, once no floor speaks of it any more."""
     holding = {name for a in view.snapshot.autoscalers if a.held is not None for name in a.held.leases}
     for facts in view.open:
-        cause = _over(view, facts)
+        cause = view.over(facts)
         if cause is not None and facts.name not in holding:
-            yield _lease_ended(view, facts, cause)
-
-
-def _over(view: View, facts: LeaseFacts) -> str | None:
-    lease = view.by_uid.get(facts.uid)
-    if lease is None:
-        return "Deleted"
-    if lease.ended:
-        return "EndedEarly"
-    if view.snapshot.now >= lease.end:
-        return "Expired" if facts.started else "NeverStood"
-    return None
+            yield Append(fields=entries.lease_ended(view, facts, cause))
 
 
 STAGES: tuple[Callable[[View], Iterable[Step]], ...] = (
@@ -461,101 +320,3 @@ STAGES: tuple[Callable[[View], Iterable[Step]], ...] = (
     _ends,
     _decide,
 )
-
-
-def _about(view: View, event: str, outcome: str, autoscaler: Autoscaler | None = None) -> dict[str, Any]:
-    """What every record of a workload says; the controller acts unless a lease's requester does."""
-    fields: dict[str, Any] = {
-        "time": moments.text(view.snapshot.now),
-        "event": event,
-        "outcome": outcome,
-        "actor": CONTROLLER,
-        "door": CONTROLLER,
-        "workload": view.snapshot.workload.to_object(),
-    }
-    if autoscaler is not None:
-        fields["autoscaler"] = {"name": autoscaler.name, "uid": autoscaler.uid}
-    return fields
-
-
-def _lease_fields(lease: Lease) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "name": lease.name,
-        "uid": lease.uid,
-        "replicas": lease.replicas,
-        "startTime": moments.text(lease.start),
-        "endTime": moments.text(lease.end),
-        "reason": lease.reason,
-    }
-    if lease.on_behalf_of:
-        fields["onBehalfOf"] = lease.on_behalf_of
-    return {"actor": lease.requested_by, "door": lease.door, "lease": fields}
-
-
-def _floor_fields(base: int, before: int, applied: int, *, held: bool) -> dict[str, Any]:
-    return {"base": base, "before": before, "applied": applied, "held": held}
-
-
-def _intended(view: View, autoscaler: Autoscaler, ground: table.Ground, held: Held, starting: Lease | None) -> Append:
-    floor = held.floor or autoscaler.floor
-    fields = {
-        **_about(view, chain.FLOOR_INTENDED, chain.INTENDED, autoscaler),
-        "cause": "LeaseStart" if starting else _cause(autoscaler, ground, held),
-        # A value that changes is taken from who applied it.
-        "claimants": list(autoscaler.claimants) if floor == autoscaler.floor else [],
-        "floor": _floor_fields(ground.base, autoscaler.floor, floor, held=True),
-        "leases": list(held.leases),
-    }
-    if starting is not None:
-        earlier = view.earlier(view.snapshot.ledger.leases[starting.uid])
-        fields.update(_lease_fields(starting), decision=view.decision(starting, earlier).to_object())
-    return Append(fields=fields)
-
-
-def _cause(autoscaler: Autoscaler, ground: table.Ground, held: Held) -> str:
-    """Why a floor changes when no lease starts."""
-    if ground.seen.event is not table.Event.NOTHING:
-        return ground.seen.event.name
-    if autoscaler.held is None:
-        return "AutoscalerBack"
-    return "LeaseEnd" if set(held.leases) < set(autoscaler.held.leases) else "LimitsChanged"
-
-
-def _outcome(view: View, intent: Intent, outcome: str) -> Append:
-    kept = ("autoscaler", "floor", "leases", "cause", "claimants", "actor", "door")
-    fields = {
-        **_about(view, chain.FLOOR_WRITTEN, outcome),
-        **{name: intent.fields[name] for name in kept},
-        "of": intent.sequence,
-    }
-    if "lease" in intent.fields:
-        fields["lease"] = intent.fields["lease"]
-    return Append(fields=fields)
-
-
-def _found(view: View, autoscaler: Autoscaler, held: Held) -> Append:
-    """What stands on the autoscaler without a record of it: written while records could not be."""
-    floor = held.floor or autoscaler.floor
-    return Append(
-        fields={
-            **_about(view, chain.FLOOR_WRITTEN, chain.SUCCEEDED, autoscaler),
-            "cause": "Found",
-            "claimants": list(autoscaler.claimants),
-            "floor": _floor_fields(held.base or floor, floor, floor, held=True),
-            "leases": list(held.leases),
-        }
-    )
-
-
-def _lease_ended(view: View, facts: LeaseFacts, cause: str) -> Append:
-    lease = view.by_uid.get(facts.uid)
-    fields = {
-        **_about(view, chain.LEASE_ENDED, chain.SUCCEEDED, view.main),
-        "cause": cause,
-        "lease": {"name": facts.name, "uid": facts.uid},
-    }
-    if lease is not None:
-        fields["lease"] = _lease_fields(lease)["lease"]
-    if lease is not None and cause == "EndedEarly" and lease.ended_through:
-        fields["door"] = lease.ended_through
-    return Append(fields=fields)

@@ -11,7 +11,7 @@ from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.lease import ledger as chain
 from ansible_collections.claudescale.core.plugins.module_utils.lease.ledger import LeaseFacts
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import Autoscaler, Lease, Phase
-from ansible_collections.claudescale.core.plugins.module_utils.lease.plan import Snapshot, View
+from ansible_collections.claudescale.core.plugins.module_utils.lease.view import Snapshot, View
 
 ENDS = {
     "Expired": "its time is over",

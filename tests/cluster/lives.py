@@ -6,12 +6,13 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.claudescale.core.plugins.module_utils import moments
 
 from tests.cluster.rig import SPACE, Workload, until, workloads
 from tests.doors.mcp_double import Stdio
@@ -34,8 +35,13 @@ class Life:
     records: list[dict[str, Any]] = field(default_factory=list)
     ready: int = 0
     floor: int = 0
-    held: float = 0.0  # seconds between the floor's first sight and the base's
     again: str = ""  # what a second run of the playbook printed
+
+    @property
+    def held(self) -> float:
+        """Seconds between the records of the floor and of the base."""
+        times = {record["event"]: moments.parse(record["time"]) for record in self.records}
+        return times["FloorRestored"] - times["FloorWritten"]
 
 
 def by_kubectl(cluster: Cluster, workload: Workload, lease: str) -> str:
@@ -106,13 +112,11 @@ def live(cluster: Cluster, workload: Workload, door: str) -> Life:
     known = len(workload.records())
     BY[door](cluster, workload, life.lease)
     until(lambda: workload.floor() == 4, 15, pause=0.05)
-    began = time.monotonic()
     until(lambda: ready(workload) == 4, 60)
     life.ready, life.floor = ready(workload), workload.floor()
     if door == "playbook":
         life.again = by_playbook(cluster, workload, life.lease)
     until(lambda: workload.floor() == 2, SECONDS + 30, pause=0.05)
-    life.held = time.monotonic() - began
     until(lambda: workload.phase(life.lease) == "Ended" and workload.restored(), 15)
     life.after, life.status = workload.autoscaler(), workload.status(life.lease)
     life.records = workload.records()[known:]

@@ -10,14 +10,17 @@ import subprocess
 import pytest
 
 from tests.cluster.climb import QUERIES, UP_SECONDS, Seen, samples
+from tests.cluster.rig import until
 from tests.support import Cluster, run
 
 pytestmark = pytest.mark.cluster
 
 
 def test_every_target_is_up(cluster: Cluster) -> None:
+    jobs = {"prometheus", "cadvisor", "demo-app", "claudescale-controller"}
+    # The controller was started last: Prometheus finds it within a scrape or two.
+    until(lambda: {labels["job"] for labels, value in samples(cluster, "up") if value == 1} == jobs, 30, pause=1)
     targets = samples(cluster, "up")
-    assert {labels["job"] for labels, _ in targets} == {"prometheus", "cadvisor", "demo-app", "claudescale-controller"}
     assert [labels for labels, value in targets if value != 1] == []
     assert len([1 for labels, _ in targets if labels["job"] == "demo-app"]) >= 4, "exporter and worker of two pods"
 

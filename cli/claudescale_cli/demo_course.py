@@ -131,7 +131,7 @@ def lease_words(course: Course, seconds: float) -> str:
         return f"The replicas never reached {course.asked}."
     if course.dropped is not None and not course.held(seconds):
         return f"It did not hold: fewer than {course.asked} after {course.dropped:.0f} s."
-    return f"It held {course.asked} to its end after {course.restored:.0f} s, then let go by itself."
+    return f"It held {course.asked} to its end, then let go by itself."
 
 
 def course(seen: Sequence[Seen], began: float, ended: float, *, base: int, asked: int) -> Course:

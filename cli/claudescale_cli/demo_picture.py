@@ -142,7 +142,7 @@ def _marks(story: Story, raw: Panel, lease: Panel) -> list[str]:
         found.append(raw.mark(back, f"taken back, {back:.0f} s", ALARM, anchor="middle", name="back"))
     restored = story.lease.restored
     if restored is not None:
-        found.append(lease.mark(restored, f"lease ends, {restored:.0f} s", HELD, anchor="middle", name="ends"))
+        found.append(lease.mark(restored, "lease ends", HELD, anchor="middle", name="ends"))
     if back is not None and (restored is None or back < restored):
         x, y = lease.x(back), lease.y(story.raw.asked - 1.5)
         found.append(

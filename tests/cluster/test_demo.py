@@ -180,7 +180,7 @@ def test_the_lease_holds_and_is_restored(played: Played) -> None:
     assert "Created, lease" in text
     assert "floor 4, 4 pods ready" in text
     assert "restored exactly: minReplicas 2, no annotation, no managedFields entry of claudescale-controller" in text
-    assert "It held 4 to its end after" in text
+    assert "It held 4 to its end, then let go by itself." in text
     (up,) = [at for at, value in played.eyes.floor if value == 4]
     back = next(at for at, value in played.eyes.floor if value == 2 and at > up)
     assert seconds - 1 - NEAR < back - up < seconds + NEAR

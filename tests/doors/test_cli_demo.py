@@ -87,7 +87,7 @@ DROPPED = replace(LEASE, points=points((-10, 2, 2), (0.04, 4, 4), (60, 3, 3), (7
     [
         (raw_words(RAW), "The autoscaler took it back: 2 again after 122 s."),
         (raw_words(NEVER_BACK), "Not taken back within 240 s."),
-        (lease_words(LEASE, 130), "It held 4 to its end after 130 s, then let go by itself."),
+        (lease_words(LEASE, 130), "It held 4 to its end, then let go by itself."),
         (lease_words(LEASE, 150), "It was over after 130 s, before its time."),
         (lease_words(DROPPED, 130), "It did not hold: fewer than 4 after 60 s."),
         (lease_words(NEVER_BACK, 130), "The floor did not come back within 240 s."),
@@ -181,7 +181,7 @@ def test_the_picture_marks_moments_and_has_a_ground_of_its_own() -> None:
         'SuccessfulRescale: New size: 2; reason: "All metrics below target"',
         "the raw write was gone by here",
         "minReplicas is 2 again; no annotation, no owner entry is left",
-        "It held 4 to its end after 130 s, then let go by itself.",
+        "It held 4 to its end, then let go by itself.",
     ):
         assert expected in words
     for text in root.iter(f"{SVG}text"):

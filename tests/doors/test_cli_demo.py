@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
@@ -28,10 +31,12 @@ from claudescale_cli.demo_picture import picture
 from claudescale_cli.demo_raw import event_of
 from claudescale_cli.demo_sketch import sketch
 from claudescale_cli.demo_undo import Trace, put_back
+from claudescale_cli.signals import Signalled, signals_raise
 
 from tests.doors.cluster_double import DEMO, HPA, hpa
 from tests.doors.lease_double import CONTROLLER, LEASES, POLICIES, Server, lease_double, policy
 from tests.doors.mcp_double import McpCluster, mcp_cluster
+from tests.engine.http_double import Asked
 
 ACCESS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 ONE_HPA = f"{HPA}/demo-app-hpa"
@@ -522,3 +527,21 @@ def test_a_server_that_cannot_start_is_a_sentence(
     monkeypatch.setattr(found, "_arguments", ["-c", "raise SystemExit('no such module')"])
     with pytest.raises(ClaudeScaleError, match="the MCP server gave no answer to get_current_state: no such module"):
         found.call("get_current_state")
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Signalled)])
+def test_a_signal_ends_a_call_and_its_server(
+    mcp: McpCluster, tmp_path: Path, number: int, raised: type[BaseException]
+) -> None:
+    def slow(asked: Asked) -> None:
+        if asked.path.endswith("/capacityleases"):
+            os.kill(os.getpid(), number)
+            time.sleep(2)
+
+    mcp.instead = slow
+    found = assistant(mcp, tmp_path)
+    with pytest.raises(raised), signals_raise():
+        found.call("lease_capacity", name="demo-1", workload="demo-app", replicas=4, reason="launch")
+        time.sleep(5)
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert f"--kubeconfig {tmp_path}" not in listed

@@ -43,7 +43,7 @@ def copy_of_clone(folder: Path) -> Path:
 def make_environment(clone: Path, path: Path, python: Path) -> subprocess.CompletedProcess[str]:
     """`make environment` where PATH holds nothing but the given folder."""
     return subprocess.run(
-        [shutil.which("make") or "make", "environment", f"PYTHON={python}"],
+        [shutil.which("make") or "make", "--no-print-directory", "environment", f"PYTHON={python}"],
         cwd=clone,
         env={**os.environ, "PATH": str(path), "HOME": str(clone / "home"), "UV_CACHE_DIR": str(clone / "uv-cache")},
         capture_output=True,

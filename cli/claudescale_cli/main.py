@@ -13,7 +13,6 @@ from ansible_collections.claudescale.core.plugins.module_utils.errors import Cla
 from claudescale_cli import (
     config,
     controller,
-    demo,
     forward,
     lease,
     leases,
@@ -27,6 +26,7 @@ from claudescale_cli import (
     watch,
 )
 from claudescale_cli.common import Options, make_console, plain
+from claudescale_cli.demo import command as demo
 
 app = typer.Typer(
     name="claudescale",

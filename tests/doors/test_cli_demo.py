@@ -19,18 +19,20 @@ from typing import Any
 import pytest
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
-from claudescale_cli import demo as demo_command
-from claudescale_cli import demo_conditions, demo_observer, demo_stage
 from claudescale_cli import main as cli
 from claudescale_cli.common import Options
-from claudescale_cli.demo_assistant import Assistant
-from claudescale_cli.demo_conditions import Ground
-from claudescale_cli.demo_course import Course, Point, Seen, Story, course, lease_words, raw_words
-from claudescale_cli.demo_observer import Observer, Rescale, wait
-from claudescale_cli.demo_picture import picture
-from claudescale_cli.demo_raw import event_of
-from claudescale_cli.demo_sketch import sketch
-from claudescale_cli.demo_undo import Trace, put_back
+from claudescale_cli.demo import command as demo_command
+from claudescale_cli.demo import conditions as demo_conditions
+from claudescale_cli.demo import observer as demo_observer
+from claudescale_cli.demo import stage as demo_stage
+from claudescale_cli.demo.assistant import Assistant
+from claudescale_cli.demo.conditions import Ground
+from claudescale_cli.demo.course import Course, Point, Seen, Story, course, lease_words, raw_words
+from claudescale_cli.demo.observer import Observer, Rescale, wait
+from claudescale_cli.demo.picture import picture
+from claudescale_cli.demo.raw import event_of
+from claudescale_cli.demo.sketch import sketch
+from claudescale_cli.demo.undo import Trace, put_back
 from claudescale_cli.signals import Signalled, signals_raise
 
 from tests.doors.cluster_double import DEMO, HPA, hpa

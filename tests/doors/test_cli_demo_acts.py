@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
-from claudescale_cli import demo_lease, demo_raw, demo_stage
-from claudescale_cli.demo_assistant import Told
-from claudescale_cli.demo_conditions import Ground
-from claudescale_cli.demo_course import Course, Point
-from claudescale_cli.demo_observer import Observer
-from claudescale_cli.demo_screen import Screen
-from claudescale_cli.demo_stage import Stage
-from claudescale_cli.demo_undo import Trace
+from claudescale_cli.demo import lease as demo_lease
+from claudescale_cli.demo import raw as demo_raw
+from claudescale_cli.demo import stage as demo_stage
+from claudescale_cli.demo.assistant import Told
+from claudescale_cli.demo.conditions import Ground
+from claudescale_cli.demo.course import Course, Point
+from claudescale_cli.demo.observer import Observer
+from claudescale_cli.demo.screen import Screen
+from claudescale_cli.demo.stage import Stage
+from claudescale_cli.demo.undo import Trace
 
 from tests.doors.cluster_double import hpa
 
@@ -241,7 +243,7 @@ def test_500_replicas_that_are_not_refused_are_a_problem(played: Played, capsys:
 def test_progress_is_said_now_and_then_without_a_terminal(
     played: Played, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("claudescale_cli.demo_screen.PROGRESS_EVERY", 0.4)
+    monkeypatch.setattr("claudescale_cli.demo.screen.PROGRESS_EVERY", 0.4)
     played.stage.screen.began = time.monotonic()
     with played.stage.screen.waiting("..."):
         played.stage.wait(lambda: False, 1.0, "waiting for a test")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from claudescale_cli.demo_course import LEAD, Course, Story
+from claudescale_cli.demo.course import LEAD, Course, Story
 
 COLUMNS = 44  # of each course
 GAP = 4

@@ -13,7 +13,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.cluster.client im
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
 from claudescale_cli.common import plain
-from claudescale_cli.demo_conditions import ASKED, WORKLOAD, read_autoscaler
+from claudescale_cli.demo.conditions import ASKED, WORKLOAD, read_autoscaler
 
 FIELD_MANAGER = "claudescale-demo"
 LATE_SECONDS = 0.5  # a request that was under way when its server was ended has arrived by then

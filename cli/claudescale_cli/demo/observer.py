@@ -16,7 +16,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.cluster.watch imp
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
 from claudescale_cli.common import plain
-from claudescale_cli.demo_course import Seen
+from claudescale_cli.demo.course import Seen
 
 READY_SECONDS = 15.0  # until every watch has brought what is there
 LEAVE_SECONDS = 2.0

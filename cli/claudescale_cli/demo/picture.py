@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from html import escape
 
-from claudescale_cli.demo_course import LEAD, Course, Point, Story, lease_words, raw_words
+from claudescale_cli.demo.course import LEAD, Course, Point, Story, lease_words, raw_words
 
 WIDTH, HEIGHT = 1200, 560
 TOP, BOTTOM = 188.0, 424.0  # of both panels

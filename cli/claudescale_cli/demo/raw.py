@@ -6,10 +6,10 @@ import math
 import time
 
 from claudescale_cli.common import plain
-from claudescale_cli.demo_conditions import ASKED, WORKLOAD
-from claudescale_cli.demo_course import LEAD, Course
-from claudescale_cli.demo_stage import Stage
-from claudescale_cli.demo_undo import write_scale
+from claudescale_cli.demo.conditions import ASKED, WORKLOAD
+from claudescale_cli.demo.course import LEAD, Course
+from claudescale_cli.demo.stage import Stage
+from claudescale_cli.demo.undo import write_scale
 
 TAKEN_SECONDS = 240.0  # by then it has been taken back, or it is said that it has not
 EVENT_SECONDS = 20.0  # a busy controller manager sends its events late

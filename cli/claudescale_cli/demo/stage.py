@@ -11,12 +11,12 @@ from ansible_collections.claudescale.core.plugins.module_utils.cluster.client im
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import Phase
 
 from claudescale_cli.common import plain
-from claudescale_cli.demo_assistant import Assistant
-from claudescale_cli.demo_conditions import Ground
-from claudescale_cli.demo_course import Course, Seen, course
-from claudescale_cli.demo_observer import Observer, Rescale, wait
-from claudescale_cli.demo_screen import Screen
-from claudescale_cli.demo_undo import Trace
+from claudescale_cli.demo.assistant import Assistant
+from claudescale_cli.demo.conditions import Ground
+from claudescale_cli.demo.course import Course, Seen, course
+from claudescale_cli.demo.observer import Observer, Rescale, wait
+from claudescale_cli.demo.screen import Screen
+from claudescale_cli.demo.undo import Trace
 
 LEASE_SECONDS = (90, 180)  # least and most
 USUAL_SECONDS = 120  # where the raw write was not taken back

@@ -1,0 +1,1 @@
+"""`claudescale demo`: a raw write to /scale and a lease, one after the other, watched and drawn."""

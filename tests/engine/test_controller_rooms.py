@@ -9,12 +9,15 @@ from typing import Any, cast
 import pytest
 from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
+from ansible_collections.claudescale.core.plugins.module_utils.controller import reconcile
 from ansible_collections.claudescale.core.plugins.module_utils.controller.cache import Cache
 from ansible_collections.claudescale.core.plugins.module_utils.controller.journal import Journal, RecordUnavailable
+from ansible_collections.claudescale.core.plugins.module_utils.controller.metrics import Metrics
 from ansible_collections.claudescale.core.plugins.module_utils.controller.queue import WorkQueue
 from ansible_collections.claudescale.core.plugins.module_utils.controller.space import Space
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import WorkloadRef
 from ansible_collections.claudescale.core.plugins.module_utils.record import chain
+from prometheus_client import CollectorRegistry
 
 DEMO = WorkloadRef(kind="Deployment", name="demo-app")
 
@@ -163,3 +166,43 @@ def test_a_waiting_worker_wakes_for_news() -> None:
     queue: WorkQueue[str] = WorkQueue(Clock())
     threading.Timer(0.05, queue.add, ("news",)).start()
     assert queue.take() == "news"
+
+
+def refused(number: int) -> dict[str, Any]:
+    """A refusal that is no more than a repeat: no record speaks of it yet."""
+    made = lease(f"repeat-{number}")
+    decision = {
+        "allowed": False,
+        "code": "AbovePolicyMaximum",
+        "message": "too many",
+        "time": moments.text(0.0),
+        "rules": [],
+    }
+    return {**made, "status": {"phase": "Refused", "decision": decision, "conditions": []}}
+
+
+class Deleter:
+    """Takes deletions, and records as they are appended."""
+
+    def __init__(self) -> None:
+        self.deleted: list[str] = []
+
+    def create(self, path: str, body: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return body
+
+    def delete(self, path: str, **_: Any) -> None:
+        self.deleted.append(path.rsplit("/", 1)[1])
+
+
+def test_what_a_flood_left_goes_as_soon_as_it_is_recorded_and_a_few_at_a_time() -> None:
+    client = cast(ClusterClient, Deleter())
+    space = Space(client, "claudescale", lambda _workload: None)
+    space.leases.replace([refused(number) for number in range(130)])
+    genesis = chain.genesis(namespace="claudescale", uid="uid", time=moments.text(0.0), actor="claudescale-controller")
+    space.journal.ledger.add(0, genesis.hash, genesis.fields)
+    metrics = Metrics(CollectorRegistry())
+    now = moments.parse("2026-01-01T00:02:00Z")
+    assert reconcile.do_chores(client, space, now, 900, metrics) == now, "recorded: there is more to do"
+    assert space.journal.ledger.head is not None and space.journal.ledger.head.sequence == 1
+    assert reconcile.do_chores(client, space, now, 900, metrics) == now
+    assert len(cast(Deleter, client).deleted) == reconcile.MOST_DELETIONS

@@ -302,7 +302,8 @@ def do_chores(client: ClusterClient, space: Space, now: float, ttl: float, metri
         client.delete(space.lease_path(lease.name), uid=lease.uid)
     for uid in ledger.leases.keys() - {lease.uid for lease in leases}:
         ledger.forget(uid)
-    return now if len(chores.deletions) > MOST_DELETIONS else chores.again
+    # What was just recorded may go now.
+    return now if chores.repeats or len(chores.deletions) > MOST_DELETIONS else chores.again
 
 
 def _short(fields: Mapping[str, Any]) -> dict[str, Any]:

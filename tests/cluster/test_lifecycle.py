@@ -1,6 +1,7 @@
 """From nothing to a cluster and back: `make down` leaves nothing, `make stop` keeps data. About ten minutes.
 
-Not run inside the kit's environment: the kit's daemon must be free to come and go with the profile.
+Not run inside the kit's environment: the kit's daemon must be free to come and go with the profile. Another cluster may
+run meanwhile; one that is started, stopped or removed meanwhile is a difference, too.
 """
 
 from __future__ import annotations
@@ -29,16 +30,29 @@ def lines_of(*command: str) -> set[str]:
     return set(done.stdout.splitlines())
 
 
+def in_a_container(process: Path) -> bool:
+    """Whether a process of /proc has other process ids than ours; False where we may not know."""
+    try:
+        return (process / "ns/pid").readlink() != Path("/proc/self/ns/pid").readlink()
+    except PermissionError:
+        return False
+
+
 def processes() -> set[str]:
-    """The command lines of all processes but kernel threads and our own, without their ids."""
+    """The command lines, without their ids, of all that a cluster is made of.
+
+    Not of what runs in a container, where somebody else's pods come and go: each container has its shim outside.
+    """
     found = set()
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                inside = in_a_container(folder)
             except OSError:
                 continue
-            if any(name in command for name in ("dockerd", "containerd", "minikube", "port-forward", "docker-proxy")):
+            names = ("dockerd", "containerd", "minikube", "port-forward", "docker-proxy")
+            if not inside and any(name in command for name in names):
                 found.add(command)
     return found
 

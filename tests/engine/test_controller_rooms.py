@@ -15,6 +15,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.controller.journa
 from ansible_collections.claudescale.core.plugins.module_utils.controller.metrics import Metrics
 from ansible_collections.claudescale.core.plugins.module_utils.controller.queue import WorkQueue
 from ansible_collections.claudescale.core.plugins.module_utils.controller.space import Space
+from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import WorkloadRef
 from ansible_collections.claudescale.core.plugins.module_utils.record import chain
 from prometheus_client import CollectorRegistry
@@ -206,3 +207,9 @@ def test_what_a_flood_left_goes_as_soon_as_it_is_recorded_and_a_few_at_a_time() 
     assert space.journal.ledger.head is not None and space.journal.ledger.head.sequence == 1
     assert reconcile.do_chores(client, space, now, 900, metrics) == now
     assert len(cast(Deleter, client).deleted) == reconcile.MOST_DELETIONS
+
+
+@pytest.mark.parametrize("name", ["../../version?x=", "a/b", "a?watch=1", "", "A", "x" * 254])
+def test_no_name_leads_a_path_elsewhere(name: str) -> None:
+    with pytest.raises(ClaudeScaleError, match="no workload's name"):
+        WorkloadRef(kind="Deployment", name=name).path("claudescale")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ApiError, ClusterClient
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
@@ -22,8 +21,6 @@ from ansible_collections.claudescale.core.plugins.module_utils.lease.model impor
     read_leases,
     times_in_force,
 )
-
-PLURALS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 
 
 class NotInstalled(ClaudeScaleError):  # noqa: N818 - a state of the world, not a mistake
@@ -71,9 +68,7 @@ class Reader:
 
     def workload(self, ref: WorkloadRef) -> Workload | None:
         """The workload, from its own object: a reader needs no right on scales."""
-        item = self.client.find(
-            f"/apis/apps/v1/namespaces/{self.namespace}/{PLURALS[ref.kind]}/{quote(ref.name, safe='')}"
-        )
+        item = self.client.find(ref.path(self.namespace))
         if item is None:
             return None
         return Workload(ref=ref, uid=item["metadata"]["uid"], replicas=item["spec"].get("replicas", 1))

@@ -20,7 +20,6 @@ from ansible_collections.claudescale.core.plugins.module_utils.lease import ledg
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import CONTROLLER, Workload, WorkloadRef
 
 MOST_WAITING = 1000
-PLURALS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 log = logging.getLogger("claudescale.events")
 
 
@@ -85,8 +84,7 @@ class Teller:
         )
 
     def _uid(self, namespace: str, ref: WorkloadRef) -> str | None:
-        path = f"/apis/apps/v1/namespaces/{namespace}/{PLURALS[ref.kind]}/{ref.name}/scale"
-        found = self._client.find(path)
+        found = self._client.find(f"{ref.path(namespace)}/scale")
         return found["metadata"]["uid"] if found else None
 
 

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.claudescale.core.plugins.module_utils.controller.cache import Cache, Object
@@ -24,7 +23,6 @@ from ansible_collections.claudescale.core.plugins.module_utils.lease.model impor
 )
 
 log = logging.getLogger("claudescale.space")
-PLURALS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 
 
 class Space:
@@ -65,9 +63,7 @@ class Space:
 
     def scale_path(self, workload: WorkloadRef) -> str:
         """The path of a workload's scale."""
-        return (
-            f"/apis/apps/v1/namespaces/{self.namespace}/{PLURALS[workload.kind]}/{quote(workload.name, safe='')}/scale"
-        )
+        return f"{workload.path(self.namespace)}/scale"
 
     def leases_of(self, workload: WorkloadRef) -> list[Lease]:
         """The workload's leases, first come first."""

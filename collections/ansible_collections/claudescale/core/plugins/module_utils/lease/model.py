@@ -24,6 +24,7 @@ API_VERSION = f"{GROUP}/{VERSION}"
 CONTROLLER = "claudescale-controller"  # service account and field manager
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 LONGEST_NAME = 253
+PLURALS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 KEDA_LABELS = ("scaledobject.keda.sh/name", "scaledobjects.keda.sh/name")
 
 BASE = f"{GROUP}/base"
@@ -73,6 +74,14 @@ class WorkloadRef:
     def policy_name(self) -> str:
         """The one name that a policy of this workload can have."""
         return f"{self.kind.lower()}.{self.name}"
+
+    def path(self, namespace: str) -> str:
+        """Its path in the API server; ClaudeScaleError where its name would lead elsewhere."""
+        if not is_name(self.name):
+            raise ClaudeScaleError(
+                f"{self.name[:60]!r} is no workload's name: use lower-case letters, digits and hyphens"
+            )
+        return f"/apis/apps/v1/namespaces/{namespace}/{PLURALS[self.kind]}/{self.name}"
 
     @classmethod
     def from_object(cls, ref: Mapping[str, Any]) -> WorkloadRef:

@@ -9,7 +9,7 @@ The first refusal gives the decision its code. Another rule is one more function
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,11 +107,6 @@ def decide(facts: Facts) -> Decision:
     verdicts = tuple(verdict for rule in RULES if (verdict := rule(facts)) is not None)
     observed = facts.policy is not None and facts.policy.mode is Mode.OBSERVE
     return Decision(verdicts=verdicts, observed=observed, time=facts.now)
-
-
-def is_refusal(decision: Mapping[str, Any]) -> bool:
-    """Whether a decision, as an object, refused."""
-    return not decision["allowed"]
 
 
 def _policy(facts: Facts) -> Verdict:

@@ -50,6 +50,9 @@ def lives_of_leases(request: pytest.FixtureRequest) -> Iterator[Callable[[], dic
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The load first and what follows from it last: its way down, and the leases of the background, take their time."""
-    places = {"test_load.py": 0, "test_way_down.py": 2, "test_way_of_a_lease.py": 3}
+    """The load first and what follows from it last: its way down, and the leases of the background, take their time.
+
+    Bad input comes after those, because it takes the controller away for some seconds.
+    """
+    places = {"test_load.py": 0, "test_way_down.py": 2, "test_way_of_a_lease.py": 3, "test_bad_input.py": 4}
     items.sort(key=lambda item: places.get(item.path.name, 1))

@@ -9,13 +9,20 @@ from collections.abc import Iterator
 import pytest
 from ansible_collections.claudescale.core.plugins.module_utils import moments
 
-from tests.cluster.reliability import RIGHT_SECONDS, Table, check_chain, check_records, ended, seconds_until_right
+from tests.cluster.reliability import (
+    RIGHT_SECONDS,
+    Table,
+    check_chain,
+    check_records,
+    ended,
+    seconds_until_right,
+    signal_controller,
+)
 from tests.cluster.rig import SPACE, Workload, connect, until, workloads
 from tests.support import Cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long]
 
-PROCESS = "module_utils.controller"
 READY_SECONDS = 90
 
 
@@ -32,21 +39,9 @@ def workload(cluster: Cluster) -> Iterator[Workload]:
         yield found
 
 
-def on_node(cluster: Cluster, *command: str) -> str:
-    """A command in the node's container."""
-    done = subprocess.run(
-        ["docker", "exec", cluster.profile, *command],
-        env=cluster.environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout
-
-
 def kill_pod(cluster: Cluster) -> None:
     """SIGKILL to the controller's process in its pod: kubelet starts it again."""
-    on_node(cluster, "pkill", "-KILL", "-f", PROCESS)
+    signal_controller(cluster, "KILL")
 
 
 def controller_is_ready(cluster: Cluster) -> bool:

@@ -89,9 +89,11 @@ def test_check_mode_shows_the_three_and_makes_none(cluster: Cluster, spoiled: di
 
 
 def test_up_mends_the_three_and_nothing_else(cluster: Cluster, spoiled: dict[str, str]) -> None:
-    uids = cluster.kubectl("get", "deploy,hpa,svc,cm,pvc,sa", "-o", "jsonpath={.items[*].metadata.uid}")
+    # By a label that is not spoiled: other tests' workloads come and go.
+    ours = ("get", "deploy,hpa,svc,cm,pvc,sa", "-l", "app.kubernetes.io/instance=claudescale")
+    uids = cluster.kubectl(*ours, "-o", "jsonpath={.items[*].metadata.uid}")
     made = cluster.site()
     assert made.code == 0
     assert is_spoiled(cluster, spoiled) == [False, False, False]
     assert set(made.changes()) == SPOILED
-    assert uids == cluster.kubectl("get", "deploy,hpa,svc,cm,pvc,sa", "-o", "jsonpath={.items[*].metadata.uid}")
+    assert uids == cluster.kubectl(*ours, "-o", "jsonpath={.items[*].metadata.uid}")

@@ -29,6 +29,7 @@ class Part:
     cluster: bool = False
     short: bool = True  # belongs to `make test`
     beside: bool = False  # runs beside the others
+    settings: tuple[tuple[str, str], ...] = ()  # of its environment
 
 
 PARTS = (
@@ -37,6 +38,12 @@ PARTS = (
         name="unit", arguments=("tests", "--ignore=tests/test_lint.py", "-m", "not cluster and not long"), beside=True
     ),
     Part(name="cluster", arguments=("tests/cluster", "-m", "cluster and not long"), cluster=True),
+    Part(
+        name="thorough",
+        arguments=("tests/engine/test_lease_machine.py", "tests/engine/test_lease_rules.py"),
+        short=False,
+        settings=(("CLAUDESCALE_THOROUGH", "1"),),
+    ),
     Part(name="packages", arguments=("tests/doors", "-m", "long and not cluster"), cluster=True, short=False),
     Part(name="module", arguments=("tests/cluster/test_minikube_module.py", "-m", "long"), cluster=True, short=False),
     Part(name="molecule", arguments=("tests/cluster/test_molecule.py", "-m", "long"), cluster=True, short=False),
@@ -84,6 +91,7 @@ def run_part(part: Part, folder: Path) -> Outcome:
     done = subprocess.run(
         [*launcher, sys.executable, "-m", "pytest", *part.arguments, *options],
         cwd=ROOT,
+        env={**os.environ, **dict(part.settings)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE if part.beside else None,
         stderr=subprocess.STDOUT if part.beside else None,

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.asking.reading import NoNamespace, Reader, preview
 from ansible_collections.claudescale.core.plugins.module_utils.asking.wish import (
     BadRequest,
@@ -258,12 +257,6 @@ def record_of(lease: Mapping[str, Any]) -> str | None:
     """SEQUENCE:HASH of the last record that speaks of a lease, to be noted down; None before there is one."""
     record = (lease.get("status") or {}).get("record")
     return f"{record['sequence']}:{record['hash']}" if record else None
-
-
-def ends_at(lease: Mapping[str, Any]) -> str | None:
-    """When a lease ends, by its status; None before the controller has seen it."""
-    text = (lease.get("status") or {}).get("endTime")
-    return moments.text(moments.parse(text)) if text else None
 
 
 def _comparable(wish: Wish, spec: Mapping[str, Any], found: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,7 +2,8 @@
 
 The reference knows what others did, in the words of DESIGN's table, and never looks at what the engine makes of it.
 What the API server cannot show is no fault of the engine: of several writes between two looks only the last one counts,
-and a plain update with the floor's own value is no write at all.
+and a plain update with the floor's own value is no write at all, unless the value was another one in between, the
+annotations are gone and no lease asks for it any more: then its owner wants it.
 
 Invariants, after every write of the controller: the floor is not under the base, not above maxReplicas, not above
 max(base, policy's bound), and every raise has its FloorIntended as the last record of that autoscaler. After every
@@ -13,7 +14,7 @@ it is the same. Over at last: every base stands, and nothing of ours is left.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,6 +52,8 @@ class Reference:
     stripped: bool = False
     contested: bool = False
     owners: frozenset[str] = frozenset()  # by server-side apply, when the controller looked last
+    holding: frozenset[str] = frozenset()  # UIDs of the leases that were in force at its last write
+    in_force: bool = False  # one of these still is
 
     @property
     def base(self) -> int:
@@ -58,14 +61,24 @@ class Reference:
         if not self.held:
             return value
         if value == self.ours:
-            return value if self.claimed and not self.contested else self.settled
+            return value if self.taken or (self.claimed and not self.contested) else self.settled
         lowered = self.hpa.maximum < self.ours and value in (self.settled, self.hpa.maximum)
         return self.settled if lowered and not self.contested and not self.stripped else value
+
+    @property
+    def taken(self) -> bool:
+        """The floor's value is somebody else's by now, and nothing says otherwise."""
+        owned = {entry.manager for entry in self.hpa.entries if "minReplicas" in entry.fields}
+        return bool(owned) and model.CONTROLLER not in owned and not self.hpa.annotations and not self.in_force
 
     def floor(self, leases: list[int]) -> int:
         if self.contested and leases:
             return self.hpa.floor
         return min(max([self.base, *leases]), self.hpa.maximum)
+
+    def look(self, active: Iterable[str]) -> None:
+        """Whether a lease that held the floor when the controller wrote last is in force still."""
+        self.in_force = not self.holding.isdisjoint(active)
 
     def wrote(self, step: plan.WriteFloor | plan.Restore, base: int) -> None:
         self.settled, self.ours = base, step.floor
@@ -312,9 +325,12 @@ class LeaseMachine(RuleBasedStateMachine):
     def _written(self, hpa: driver.Hpa, step: plan.Step, snapshot: view.Snapshot) -> None:
         assert isinstance(step, plan.WriteFloor | plan.Restore)
         reference = self.references[hpa.name]
+        active = self._active()
+        reference.look(active)
         before = replace(reference, hpa=replace(hpa, values={**hpa.values, "minReplicas": step.autoscaler.floor}))
         base = before.base
-        assert step.floor >= min(base, hpa.maximum), f"{step} is under the base {base}"
+        left = before.contested and isinstance(step, plan.WriteFloor)  # a contested floor is what the other one wrote
+        assert left or step.floor >= min(base, hpa.maximum), f"{step} is under the base {base}"
         assert step.floor <= hpa.maximum
         bound = snapshot.policy.maximum if snapshot.policy else 0
         if isinstance(step, plan.Restore):
@@ -326,6 +342,7 @@ class LeaseMachine(RuleBasedStateMachine):
             told = [told for told in self.server.told() if told.get("autoscaler", {}).get("uid") == hpa.uid][-1]
             assert (told["event"], told["floor"]["applied"]) == ("FloorIntended", step.floor)
         reference.wrote(step, base)
+        reference.holding = frozenset(active)
 
     def _recorded(self, told: Mapping[str, Any]) -> None:
         reference = next(
@@ -333,36 +350,38 @@ class LeaseMachine(RuleBasedStateMachine):
         )
         if reference is None or "floor" not in told:
             return
+        reference.look(self._active())
         if told["event"] in ("BaseChanged", "FloorContested"):
             reference.contested = reference.contested or told["event"] == "FloorContested"
             assert told["floor"]["base"] == reference.base, f"{told} and not {reference.base}"
         if told["outcome"] in ("Succeeded", "Intended"):
             reference.recorded = told["floor"]["base"]
 
-    def _active(self) -> list[int]:
-        """What the leases that are in force ask for: accepted, in time, under a policy that is enforced."""
+    def _active(self) -> dict[str, int]:
+        """What the leases that are in force ask for, by UID: accepted, in time, under a policy that is enforced."""
         policy = self.server.policy
         if policy is None or policy["spec"]["mode"] != "Enforce":
-            return []
+            return {}
         facts = self.controller.ledger.leases
-        return [
-            min(lease.replicas, policy["spec"]["maxReplicas"])
+        return {
+            lease.uid: min(lease.replicas, policy["spec"]["maxReplicas"])
             for lease in model.read_leases(self.server.leases.values())
             if lease.uid in facts
             and facts[lease.uid].open
             and not lease.ended
             and lease.start <= self.server.now < lease.end
-        ]
+        }
 
     def _check_floors(self, complete: bool) -> None:
         active = self._active()
         for reference in self.references.values():
+            reference.look(active)
             if not active:
                 assert reference.hpa.floor == min(reference.base, reference.hpa.maximum)
                 assert reference.hpa.is_clean(), reference.hpa
             elif complete and (reference.held or len(self.references) == 1):
                 assert reference.held
-                assert reference.hpa.floor == reference.floor(active)
+                assert reference.hpa.floor == reference.floor(list(active.values()))
         if complete:
             self._check_rest()
 

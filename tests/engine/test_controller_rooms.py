@@ -163,6 +163,17 @@ def test_pauses_grow_and_begin_anew() -> None:
     assert queue.failed("key") == 0.1
 
 
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+def test_no_step_of_the_clock_makes_a_pause_longer(step: float) -> None:
+    clock, monotonic = Clock(), Clock()
+    queue: WorkQueue[str] = WorkQueue(clock, monotonic)
+    queue.add_after(0.05, "again")
+    queue.failed("failed")
+    clock.now += step
+    monotonic.now += 1.0
+    assert [queue.take(), queue.take()] == ["again", "failed"]
+
+
 def test_a_waiting_worker_wakes_for_news() -> None:
     queue: WorkQueue[str] = WorkQueue(Clock())
     threading.Timer(0.05, queue.add, ("news",)).start()

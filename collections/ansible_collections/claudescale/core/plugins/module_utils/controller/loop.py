@@ -30,6 +30,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.lease.model impor
 DEFAULT_TTL_SECONDS = 900
 STUCK_SECONDS = 60.0  # one pass is a few bounded requests
 DEFECT_SECONDS = 5.0  # between tries after a defect of ours
+LISTING_SECONDS = 0.05  # between looks whether the watches have listed
 RESYNC_SECONDS = 60.0  # every workload is looked at again, whatever the watches told
 log = logging.getLogger("claudescale.controller")
 
@@ -142,7 +143,10 @@ class Controller:
 
     def _look_after(self, space: Space, workload: WorkloadRef | None, teller: Teller) -> float | None:
         if not space.listed:
-            return self.clock.now() + 0.05 if workload is None else None
+            # No answer has told the time yet, so that only a pause is sure to end.
+            if workload is None:
+                self.queue.add_after(LISTING_SECONDS, (space.namespace, None))
+            return None
         if space.namespace not in self._loaded:
             space.journal.load(self.clock.now())
             self._loaded.add(space.namespace)
@@ -162,10 +166,9 @@ class Controller:
             )
             return one.reconcile()
         for found in space.workloads():
-            self.queue.add_at(self.clock.now() + RESYNC_SECONDS, (space.namespace, found))
-        now = self.clock.now()
-        again = reconcile.do_chores(self.client, space, now, self.ttl, self.metrics)
-        return min(now + RESYNC_SECONDS, now + RESYNC_SECONDS if again is None else again)
+            self.queue.add_after(RESYNC_SECONDS, (space.namespace, found))
+        self.queue.add_after(RESYNC_SECONDS, (space.namespace, None))
+        return reconcile.do_chores(self.client, space, self.clock.now(), self.ttl, self.metrics)
 
 
 def _has_broken_chain(space: Space) -> Callable[[], bool]:

@@ -1,12 +1,17 @@
 # Copyright (c) 2026 ClaudeScale contributors
 # SPDX-License-Identifier: MIT
-"""What is to be looked at: keys in the order they came, each once, and keys that come up at a moment."""
+"""What is to be looked at: keys in the order they came, each once, and keys that come up at a moment or after a pause.
+
+A moment is the API server's time, which may be set or corrected meanwhile; a pause is measured by the monotonic clock,
+so that no clock's step makes it longer.
+"""
 
 from __future__ import annotations
 
 import heapq
 import math
 import threading
+import time
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -17,14 +22,12 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class WorkQueue(Generic[Key]):
-    """`now()` gives seconds since the epoch; deadlines are such moments."""
+    """`now()` gives seconds since the epoch; moments are such. `monotonic` measures pauses."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
+    def __init__(self, now: Callable[[], float], monotonic: Callable[[], float] = time.monotonic) -> None:
         self._ready: dict[Key, None] = {}  # in order
-        self._deadlines: list[tuple[float, int, Key]] = []
-        self._earliest: dict[Key, float] = {}  # of each key's deadlines; its later ones are void
-        self._counter = 0
+        self._moments: _Deadlines[Key] = _Deadlines(now)
+        self._pauses: _Deadlines[Key] = _Deadlines(monotonic)
         self._failures: dict[Key, int] = {}
         self._changed = threading.Condition()
 
@@ -37,11 +40,13 @@ class WorkQueue(Generic[Key]):
     def add_at(self, moment: float, key: Key) -> None:
         """Look at it at a moment, or at the earlier one that is set already: looking sets the next."""
         with self._changed:
-            if self._earliest.get(key, math.inf) <= moment:
-                return
-            self._earliest[key] = moment
-            self._counter += 1
-            heapq.heappush(self._deadlines, (moment, self._counter, key))
+            self._moments.add(moment, key)
+            self._changed.notify()
+
+    def add_after(self, seconds: float, key: Key) -> None:
+        """Look at it after a pause, or after the shorter one that is set already."""
+        with self._changed:
+            self._pauses.add(self._pauses.now() + seconds, key)
             self._changed.notify()
 
     def failed(self, key: Key) -> float:
@@ -50,7 +55,7 @@ class WorkQueue(Generic[Key]):
             count = self._failures.get(key, 0)
             self._failures[key] = count + 1
         pause = min(BACKOFF_SECONDS[0] * 2.0 ** min(count, 10), BACKOFF_SECONDS[1])
-        self.add_at(self._now() + pause, key)
+        self.add_after(pause, key)
         return pause
 
     def succeeded(self, key: Key) -> None:
@@ -59,10 +64,10 @@ class WorkQueue(Generic[Key]):
             self._failures.pop(key, None)
 
     def take(self) -> Key | None:
-        """The next key: those whose moment has come first; None after waiting LONGEST_WAIT_SECONDS without one."""
+        """The next key: those whose time has come first; None after waiting LONGEST_WAIT_SECONDS without one."""
         with self._changed:
             if (key := self._due()) is None:
-                wait = min(max(self._next() - self._now(), 0.0), LONGEST_WAIT_SECONDS)
+                wait = min(max(self._moments.wait(), 0.0), max(self._pauses.wait(), 0.0), LONGEST_WAIT_SECONDS)
                 if not self._ready:
                     self._changed.wait(wait)
                 key = self._due()
@@ -75,19 +80,41 @@ class WorkQueue(Generic[Key]):
             return first
 
     def is_pressing(self) -> bool:
-        """Whether the moment of some key has come."""
+        """Whether the time of some key has come."""
         with self._changed:
-            return self._next() <= self._now()
+            return min(self._moments.wait(), self._pauses.wait()) <= 0
 
     def _due(self) -> Key | None:
-        if self._next() > self._now():
+        first = self._moments.due()
+        return first if first is not None else self._pauses.due()
+
+
+class _Deadlines(Generic[Key]):
+    """Keys by the time at which they come up, on one clock; of several times of one key the earliest counts."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.now = now
+        self._heap: list[tuple[float, int, Key]] = []
+        self._earliest: dict[Key, float] = {}
+        self._counter = 0
+
+    def add(self, moment: float, key: Key) -> None:
+        if self._earliest.get(key, math.inf) <= moment:
+            return
+        self._earliest[key] = moment
+        self._counter += 1
+        heapq.heappush(self._heap, (moment, self._counter, key))
+
+    def wait(self) -> float:
+        """Seconds to the next one, 0 or less where it has come; infinity where there is none."""
+        while self._heap and self._earliest.get(self._heap[0][2]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] - self.now() if self._heap else math.inf
+
+    def due(self) -> Key | None:
+        """The first whose time has come, taken out."""
+        if self.wait() > 0:
             return None
-        key = heapq.heappop(self._deadlines)[2]
+        key = heapq.heappop(self._heap)[2]
         del self._earliest[key]
         return key
-
-    def _next(self) -> float:
-        """The next moment that counts; infinity where there is none."""
-        while self._deadlines and self._earliest.get(self._deadlines[0][2]) != self._deadlines[0][0]:
-            heapq.heappop(self._deadlines)
-        return self._deadlines[0][0] if self._deadlines else math.inf

@@ -75,10 +75,15 @@ def _watch(
 
 
 def state(cluster: Cluster) -> dict[str, Any]:
-    """What a person configured, and who owns it."""
+    """What a person configured, and who owns it; of minReplicas nobody need be the owner after a lease."""
     hpa = cluster.get("hpa", "demo-app-hpa", "--namespace", SPACE, "--show-managed-fields")
     app = cluster.get("deployment", "demo-app", "--namespace", SPACE)
-    owners = [(one["manager"], one.get("subresource")) for one in hpa["metadata"]["managedFields"]]
+    floor_alone = {"f:spec": {"f:minReplicas": {}}}
+    owners = [
+        (one["manager"], one.get("subresource"))
+        for one in hpa["metadata"]["managedFields"]
+        if one["fieldsV1"] != floor_alone
+    ]
     return {
         "autoscaler": hpa["spec"],
         "labels": hpa["metadata"].get("labels"),

@@ -6,7 +6,8 @@ and a plain update with the floor's own value is no write at all, unless the val
 annotations are gone and no lease asks for it any more: then its owner wants it.
 
 Invariants, after every write of the controller: the floor is not under the base, not above maxReplicas, not above
-max(base, policy's bound), and every raise has its FloorIntended as the last record of that autoscaler. After every
+max(base, policy's bound), and every raise has its FloorIntended as the last record of that autoscaler, notes of what
+others did aside. After every
 whole pass: each floor is the reference's, a second pass does nothing, the chain verifies, and a ledger made anew from
 it is the same. Over at last: every base stands, and nothing of ours is left.
 """
@@ -30,6 +31,7 @@ THOROUGH = os.environ.get("CLAUDESCALE_THOROUGH") == "1"
 UPDATERS = ("kubectl-edit", "argocd", "helm")
 APPLIERS = ("flux", "people")
 NAMES = ("a", "b", "c")
+NOTES = ("BaseChanged", "FloorContested")
 FLOORS = st.integers(1, 6)
 MAXIMA = st.integers(2, 8)
 
@@ -339,7 +341,11 @@ class LeaseMachine(RuleBasedStateMachine):
             assert step.floor <= max(base, bound)
             assert step.held.base == base
         if isinstance(step, plan.WriteFloor) and step.floor > step.autoscaler.floor:
-            told = [told for told in self.server.told() if told.get("autoscaler", {}).get("uid") == hpa.uid][-1]
+            told = [
+                told
+                for told in self.server.told()
+                if told.get("autoscaler", {}).get("uid") == hpa.uid and told["event"] not in NOTES
+            ][-1]
             assert (told["event"], told["floor"]["applied"]) == ("FloorIntended", step.floor)
         reference.wrote(step, base)
         reference.holding = frozenset(active)
@@ -351,7 +357,7 @@ class LeaseMachine(RuleBasedStateMachine):
         if reference is None or "floor" not in told:
             return
         reference.look(self._active())
-        if told["event"] in ("BaseChanged", "FloorContested"):
+        if told["event"] in NOTES:
             reference.contested = reference.contested or told["event"] == "FloorContested"
             assert told["floor"]["base"] == reference.base, f"{told} and not {reference.base}"
         if told["outcome"] in ("Succeeded", "Intended"):

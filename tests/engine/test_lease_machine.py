@@ -7,9 +7,8 @@ annotations are gone and no lease asks for it any more: then its owner wants it.
 
 Invariants, after every write of the controller: the floor is not under the base, not above maxReplicas, not above
 max(base, policy's bound), and every raise has its FloorIntended as the last record of that autoscaler, notes of what
-others did aside. After every
-whole pass: each floor is the reference's, a second pass does nothing, the chain verifies, and a ledger made anew from
-it is the same. Over at last: every base stands, and nothing of ours is left.
+others did aside. After every whole pass: each floor is the reference's, a second pass does nothing, the chain verifies,
+and a ledger made anew from it is the same. Over at last: every base stands, and nothing of ours is left.
 """
 
 from __future__ import annotations

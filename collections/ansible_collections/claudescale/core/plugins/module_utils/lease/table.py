@@ -166,9 +166,9 @@ def _claimant(autoscaler: Autoscaler, told: Known | None) -> str | None:
 
 def _read_without_annotations(autoscaler: Autoscaler, told: Known | None, *, in_force: bool) -> Seen:
     # The base's value is our own restore, whose record is still to be written: unless a lease is in force, and the
-    # value is somebody else's, or the floor itself, which was no higher than the base.
-    kept = in_force and (autoscaler.of_others or told is not None and autoscaler.floor == told.applied)
-    if told is None or (autoscaler.floor == told.base and not kept):
+    # value is somebody else's, or the floor that we asserted, which was no higher than the base.
+    asserted = told is not None and not told.contested_by and autoscaler.floor == told.applied
+    if told is None or (autoscaler.floor == told.base and not (in_force and (autoscaler.of_others or asserted))):
         return Seen(state=State.FREE, event=Event.NOTHING)
     state = State.CONTESTED if told.contested_by else State.HELD
     if autoscaler.floor == told.applied:

@@ -14,7 +14,10 @@ from claudescale_cli.common import Options
 def mcp(
     context: typer.Context,
     allow_writes: Annotated[
-        bool, typer.Option("--allow-writes", help="Also lease_capacity and end_lease, within what policy allows.")
+        bool,
+        typer.Option(
+            "--allow-writes", help="Also the tools that ask for capacity and end leases, within what policy allows."
+        ),
     ] = False,
 ) -> None:
     """Serve Claude over standard input and output, read-only by default; see mcp_plugin/README.md."""

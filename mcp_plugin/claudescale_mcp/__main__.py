@@ -15,7 +15,9 @@ def main() -> None:
     parser.add_argument("--context", default=os.environ.get("CLAUDESCALE_CONTEXT") or "claudescale")
     parser.add_argument("--namespace", default=os.environ.get("CLAUDESCALE_NAMESPACE") or "claudescale")
     parser.add_argument("--kubeconfig", default=os.environ.get("CLAUDESCALE_KUBECONFIG") or None)
-    parser.add_argument("--allow-writes", action="store_true", help="also lease_capacity and end_lease")
+    parser.add_argument(
+        "--allow-writes", action="store_true", help="also lease_capacity, scale_deployment and end_lease"
+    )
     options = parser.parse_args()
     serve(
         Place(context=options.context, namespace=options.namespace, kubeconfig=options.kubeconfig),

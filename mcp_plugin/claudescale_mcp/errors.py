@@ -1,11 +1,14 @@
 """Every exception as one sentence that a model can act on: what is wrong and what to do. The one table for that.
 
-Texts of the API server are shown only where it judges what the caller itself wrote, cleaned and cut.
+Texts of the API server are shown only where it judges what the caller itself wrote, cleaned and cut. Neither a sentence
+nor the log holds credentials: what looks like some is taken out.
 """
 
 from __future__ import annotations
 
 import logging
+import re
+import traceback
 
 from ansible_collections.claudescale.core.plugins.module_utils.asking.door import NameTaken, NoLease
 from ansible_collections.claudescale.core.plugins.module_utils.asking.foreign import clean
@@ -14,6 +17,8 @@ from ansible_collections.claudescale.core.plugins.module_utils.errors import Cla
 
 LONGEST = 600
 LONGEST_JUDGEMENT = 200
+# A header's credentials, a token by itself, and a password in an address.
+CREDENTIALS = re.compile(r"(?i:\b(?P<kind>bearer|basic)\s+[^\s'\",]+)|\beyJ[\w-]+\.[\w.-]+|(?<=//)[^/@\s]+(?=@)")
 log = logging.getLogger("claudescale.mcp")
 
 
@@ -26,12 +31,17 @@ def sentence(error: BaseException, account: str) -> str:
     if isinstance(error, ApiError):
         return _refused(error, account)
     if isinstance(error, ClaudeScaleError):
-        return clean(error, LONGEST)
-    log.error("tool failed", exc_info=error)
+        return clean(without_credentials(str(error)), LONGEST)
+    log.error("tool failed\n%s", without_credentials("".join(traceback.format_exception(error))))
     return (
         f"the server could not do this because of a mistake of its own ({type(error).__name__}): its log on standard"
         " error has the details; the same call may be made again, because it changes nothing twice"
     )
+
+
+def without_credentials(text: str) -> str:
+    """The text with *** for what looks like credentials."""
+    return CREDENTIALS.sub(lambda found: f"{found['kind']} ***" if found["kind"] else "***", text)
 
 
 def _taken(error: NameTaken) -> str:

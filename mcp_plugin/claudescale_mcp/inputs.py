@@ -1,4 +1,4 @@
-"""What the tools take: typed, bounded, with examples; and one sentence for arguments that are none of it.
+"""What tools and prompts take: typed, bounded, with examples; and one sentence for arguments that are none of it.
 
 The bounds are the engine's own. Whatever has to be compared with something else (an end with its start) is checked by
 the engine's Wish, whose sentences these resemble.
@@ -19,7 +19,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.asking.wish impor
     MOST_SECONDS,
     BadRequest,
 )
-from ansible_collections.claudescale.core.plugins.module_utils.lease.model import NAME
+from ansible_collections.claudescale.core.plugins.module_utils.evidence import queries
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Model = TypeVar("Model", bound="Arguments")
@@ -27,27 +27,30 @@ Model = TypeVar("Model", bound="Arguments")
 SHOWN = 60  # characters of a bad value
 FAULTS_SHOWN = 5
 MOST_PAGES = 1000
+MOST_RECORDS = 9_999_999_999  # their names have ten digits
 LONGEST_TIME = 40
+A_NAME = "^[a-z0-9][-a-z0-9.]*$"  # the engine looks closer
 
 Workload = Annotated[
     str,
     Field(
         min_length=1,
         max_length=LONGEST_WORKLOAD + len("StatefulSet/"),
-        description="Deployment or StatefulSet: demo-app means Deployment/demo-app",
+        description="demo-app means Deployment/demo-app",
         examples=["demo-app", "StatefulSet/db"],
     ),
 ]
 LeaseName = Annotated[
     str,
-    Field(min_length=1, max_length=LONGEST_NAME, pattern=f"^(?:{NAME.pattern})$", examples=["friday-launch"]),
+    Field(max_length=LONGEST_NAME, pattern=A_NAME, examples=["friday-launch"]),
 ]
 Time = Annotated[str, Field(max_length=LONGEST_TIME, examples=["2026-03-01T20:00:00Z"])]
+Window = Annotated[int, Field(ge=queries.LEAST_SECONDS, le=queries.MOST_SECONDS, description="So long before now")]
 DryRun = Annotated[bool, Field(description="Only say what would happen")]
 
 
 class Arguments(BaseModel):
-    """The arguments of one tool: nothing is coerced, nothing unknown is let through."""
+    """The arguments of one tool or prompt: nothing is coerced, nothing unknown is let through."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -55,10 +58,36 @@ class Arguments(BaseModel):
 class StateArguments(Arguments):
     """The arguments of get_current_state."""
 
-    workload: Annotated[Workload | None, Field(description="Only this workload, as in demo-app or StatefulSet/db")] = (
-        None
-    )
+    workload: Annotated[Workload | None, Field(description="Only this workload")] = None
     page: Annotated[int, Field(ge=1, le=MOST_PAGES, description="The next page, where pages is above 1")] = 1
+
+
+class StatusArguments(Arguments):
+    """The arguments of cluster_status: none."""
+
+
+class MetricsArguments(Arguments):
+    """The arguments of get_metrics."""
+
+    workload: Workload
+    window_seconds: Window = 300
+
+
+class ReportArguments(Arguments):
+    """The arguments of generate_report."""
+
+    workload: Workload
+    window_seconds: Window = 3600
+    plot: Annotated[bool, Field(description="Also a picture, where the client shows images")] = False
+
+
+class RecordsArguments(Arguments):
+    """The arguments of get_records."""
+
+    workload: Annotated[Workload | None, Field(description="Only its records")] = None
+    lease: Annotated[LeaseName | None, Field(description="Only records of this lease")] = None
+    refusals_only: Annotated[bool, Field(description="Only what was refused")] = False
+    before: Annotated[int | None, Field(ge=1, le=MOST_RECORDS, description="Only older ones than this sequence")] = None
 
 
 class LeaseArguments(Arguments):
@@ -66,25 +95,25 @@ class LeaseArguments(Arguments):
 
     name: Annotated[
         LeaseName,
-        Field(description="Yours to choose, and the request's key: the same call again is Unchanged, not a second one"),
+        Field(description="Yours to choose, and the request's key: the same call again is Unchanged"),
     ]
     workload: Workload
     replicas: Annotated[
         int,
-        Field(ge=1, le=MOST_REPLICAS, description="At least so many pods in all, not so many more", examples=[4]),
+        Field(ge=1, le=MOST_REPLICAS, description="At least so many pods in all, not so many more"),
     ]
     reason: Annotated[
         str,
         Field(
             min_length=1,
             max_length=LONGEST_REASON,
-            description="Why, for the people who read the record: one line",
-            examples=["launch at 20:00, four times the traffic expected"],
+            description="Why, in one line: people read it in the record",
+            examples=["launch at 20:00"],
         ),
     ]
     duration_seconds: Annotated[
         int | None,
-        Field(ge=1, le=MOST_SECONDS, description="Default: the policy's. Not together with end", examples=[1800]),
+        Field(ge=1, le=MOST_SECONDS, description="Default: the policy's. Not together with end"),
     ] = None
     start: Annotated[Time | None, Field(description="RFC 3339 with zone. Default: now")] = None
     end: Annotated[Time | None, Field(description="RFC 3339 with zone. Not together with duration_seconds")] = None
@@ -92,6 +121,16 @@ class LeaseArguments(Arguments):
         str | None,
         Field(min_length=1, max_length=LONGEST_WORKLOAD, description="Who wants it, as claimed", examples=["ana"]),
     ] = None
+    dry_run: DryRun = False
+
+
+class ScaleArguments(Arguments):
+    """The arguments of scale_deployment."""
+
+    name: Annotated[LeaseName, Field(description="Yours to choose, and the request's key, as for lease_capacity")]
+    workload: Workload
+    replicas: Annotated[int, Field(ge=1, le=MOST_REPLICAS, description="So many pods in all")]
+    reason: Annotated[str, Field(min_length=1, max_length=LONGEST_REASON, examples=["ana asks for 4"])]
     dry_run: DryRun = False
 
 
@@ -156,18 +195,19 @@ def _wanted(name: str, field: Mapping[str, Any]) -> str:
         return f"give a whole number from {field['minimum']} to {field['maximum']}"
     if field["type"] == "boolean":
         return "give true or false"
-    if "pattern" in field:
+    if field.get("pattern") == A_NAME:
         return f"use 1 to {field['maxLength']} lower-case letters, digits and hyphens, as in {field['examples'][0]}"
     if name == "reason":
         return "say why in one line, because it is what people read afterwards"
-    return f"give a text such as {field['examples'][0]}"
+    return f"give a text such as {' or '.join(field['examples'])}"
 
 
 def unknown(what: str, name: str, valid: Sequence[str]) -> str:
     """A sentence about a name that is none of the valid ones."""
     near = difflib.get_close_matches(name[:SHOWN], valid, n=1)
     meant = f" (did you mean {near[0]}?)" if near else ""
-    return f"{what} {shown(name)}{meant}: valid are {', '.join(valid)}"
+    known = f"valid are {', '.join(valid)}" if valid else "it takes none"
+    return f"{what} {shown(name)}{meant}: {known}"
 
 
 def shown(value: object) -> str:

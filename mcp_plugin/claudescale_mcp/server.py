@@ -1,7 +1,7 @@
-"""The server: the declared tools with their handlers, and one way for every call to be answered.
+"""The server: the declared tools, resources and prompts, and one way for every call to be answered.
 
-No call raises to the client: what a model can mend is a result with isError and one sentence. Nothing here asks the
-cluster before a tool is called.
+What a model can mend is one sentence: a result with isError for a tool, an error of the protocol for a resource or a
+prompt, because those have no other. Nothing here asks the cluster before it is needed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import Tool, ToolResult
 from pydantic import PrivateAttr
 
-from claudescale_mcp import declarations, errors, inputs, outputs
+from claudescale_mcp import declarations, errors, inputs, outputs, prompts, resources
 from claudescale_mcp.declarations import Declaration
 from claudescale_mcp.handlers import OFF, Handlers, Progress, Told
 from claudescale_mcp.link import ACCOUNT, Link, Place
@@ -84,7 +84,12 @@ def build(place: Place, *, allow_writes: bool = False) -> FastMCP:
     handlers = Handlers(Link(place), allow_writes=allow_writes)
     by_name: Mapping[str, Handler] = {
         "get_current_state": handlers.get_current_state,
+        "cluster_status": handlers.cluster_status,
+        "get_metrics": handlers.get_metrics,
+        "get_records": handlers.get_records,
+        "generate_report": handlers.generate_report,
         "lease_capacity": handlers.lease_capacity,
+        "scale_deployment": handlers.scale_deployment,
         "end_lease": handlers.end_lease,
     }
     server: FastMCP = FastMCP(
@@ -94,9 +99,13 @@ def build(place: Place, *, allow_writes: bool = False) -> FastMCP:
         middleware=[KnownTools()],
         dereference_schemas=False,  # a definition is said once, which halves the list
     )
-    for declaration in declarations.ALL:
-        if allow_writes or not declaration.writes:
-            server.add_tool(DoorTool.of(declaration, by_name[declaration.name]))
+    there = [declaration for declaration in declarations.ALL if allow_writes or not declaration.writes]
+    for declaration in there:
+        server.add_tool(DoorTool.of(declaration, by_name[declaration.name]))
+    for resource in resources.declared(handlers):
+        server.add_resource(resource)
+    for prompt in prompts.declared(frozenset(declaration.name for declaration in there)):
+        server.add_prompt(prompt)
     return server
 
 

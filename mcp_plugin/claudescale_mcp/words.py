@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.claudescale.core.plugins.module_utils.asking.scaling import Course, Ruling
+
 # The rules' refusal codes: (what is wrong, what to do). {limit} is the number that the rule compared with.
 REFUSALS: dict[str, tuple[str, str]] = {
     "NoPolicy": (
@@ -55,6 +57,13 @@ WAITS: dict[str, tuple[str, str]] = {
     ),
     "FloorCapped": ("a maximum was lowered, so the floor stands under what was asked", "tell the person"),
 }
+# A wish for a count that became no lease: (what is wrong, what to do); the other codes are those of REFUSALS.
+UNSCALED = {
+    "NoAutoscaler": (
+        "the workload has no autoscaler, and a lasting change of its count is not done by this server for now",
+        "tell the person, who may scale it, or give it an autoscaler and a policy",
+    ),
+}
 UNDECIDED = (
     "the controller has not answered yet, so the lease waits; nothing is lost, and it is decided when it is back",
     "do not ask again under another name; look with get_current_state, and tell the person if it stays so",
@@ -69,6 +78,38 @@ def refused(rules: list[Mapping[str, Any]]) -> tuple[str, str]:
         dict.fromkeys(_words(rule)[1].format(limit=rule.get("limit", "what it says")) for rule in refusals)
     )
     return why or UNKNOWN[0], advice or UNKNOWN[1]
+
+
+def as_lease(seconds: int | None, *, dry_run: bool) -> str:
+    """That a wish for a count is a lease, by the policy's default for so many seconds (None: it was there already)."""
+    lasts = f"a lease of the policy's default of {seconds} s" if seconds is not None else "a lease"
+    return f"an autoscaler owns the count, so this {'would become' if dry_run else 'is'} {lasts}"
+
+
+def unscaled(ruling: Ruling, asked: int) -> tuple[str, str]:
+    """(what stands, what to do) of a wish for a count that became no lease."""
+    if ruling.course is Course.UNCHANGED:
+        why = f"it has {ruling.present} replicas already; its autoscaler may lower them to its floor of {ruling.floor}"
+        return f"nothing was changed: {why}", "nothing; to keep at least so many for a while, use lease_capacity"
+    if ruling.code == "ScalingDown":
+        return _down(ruling, asked)
+    why, advice = UNSCALED.get(ruling.code) or REFUSALS[ruling.code]
+    return f"refused: {why}", advice
+
+
+def _down(ruling: Ruling, asked: int) -> tuple[str, str]:
+    why = (
+        f"refused: the count of {ruling.present} is its autoscaler's to lower, which does so by itself when load falls,"
+        f" down to its floor of {ruling.floor}"
+    )
+    if ruling.base is not None and asked < ruling.base:
+        return why, f"tell the person, who may lower minReplicas: {ruling.base} is what people configured"
+    if ruling.held_by and ruling.floor is not None and asked < ruling.floor:
+        return (
+            why,
+            "end_lease, if a lease of yours holds the floor and is not needed any more; get_current_state shows them",
+        )
+    return why, "nothing: where the load is yours, lower it, and the count follows"
 
 
 def waits(reason: str | None) -> tuple[str, str]:

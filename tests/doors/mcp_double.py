@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import subprocess
 import sys
@@ -13,13 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.claudescale.core.plugins.module_utils import moments
+from ansible_collections.claudescale.core.plugins.module_utils.asking.checkup import TARGETS
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import CONTROLLER
 from ansible_collections.claudescale.core.plugins.module_utils.record import chain
 from claudescale_mcp.link import Place
 from claudescale_mcp.server import build
 from fastmcp import Client, FastMCP
 
-from tests.doors.cluster_double import DEMO, HPA, REVIEW, SPACE, ApiDouble, write_kubeconfig
+from tests.doors.cluster_double import DEMO, HPA, PROMETHEUS, REVIEW, SPACE, ApiDouble, sample, write_kubeconfig
 from tests.doors.lease_double import DEMO_APP, GROUP, LEASES, POLICIES, POLICY, Server, autoscaler, policy
 from tests.engine.http_double import Asked, HttpDouble, Reply, http_double
 
@@ -27,7 +30,20 @@ TOKEN = f"/api/v1/{SPACE}/serviceaccounts/claudescale-sa/token"
 ASSISTANT = "system:serviceaccount:claudescale:claudescale-sa"
 PODS = f"/api/v1/{SPACE}/pods"
 DEPLOYMENTS = f"/apis/apps/v1/{SPACE}/deployments"
+CONTROLLERS = f"{DEPLOYMENTS}/{CONTROLLER}"
 RECORDS = f"{GROUP}/{SPACE}/scalingrecords"
+NODES = "/api/v1/nodes"
+SERVICES = f"/api/v1/{SPACE}/services"
+SAMPLES = f"/apis/metrics.k8s.io/v1beta1/{SPACE}/pods"
+PROMETHEUS_RANGE = f"{PROMETHEUS}_range"
+# The figures of demo-app, by a part of their query: the first that fits.
+FIGURES = (
+    ("histogram_quantile(0.5,", 0.012), ("histogram_quantile(0.95,", 0.04), ("histogram_quantile(0.99,", 0.09),
+    ("code!~", 0.0), ("container_start_time_seconds", 0.0), ("up{", 2.0), ("count(count by (pod)", 2.0),
+    ("max(sum by (pod)", 0.0875), ("container_memory", 134_217_728.0), ("container_cpu", 0.15),
+    ("demo_app_requests_total", 12.5),
+)  # fmt: skip
+SAMPLE_SECONDS = 3.0  # the age of the newest sample
 SECRET = "token-of-the-assistant"
 PERSON = "t"  # the token in the double's kubeconfig
 FULL = {"name": "friday-launch", "workload": "demo-app", "replicas": 4, "reason": "launch at 20:00"}
@@ -35,11 +51,15 @@ FULL = {"name": "friday-launch", "workload": "demo-app", "replicas": 4, "reason"
 
 @dataclass
 class McpCluster:
-    """`instead(asked)`: another reply than the double's, None for none. `who` has asked: (token, method, path)."""
+    """`instead(asked)`: another reply than the double's, None for none. `who` has asked: (token, method, path).
+
+    `figures(promql, time)`: what Prometheus has at a time, None for nothing.
+    """
 
     server: Server
     http: HttpDouble
     instead: Callable[[Asked], Reply | None] = lambda asked: None
+    figures: Callable[[str, float], float | None] = lambda promql, at: figure(promql, at)  # noqa: PLW0108 - comes later
     who: list[tuple[str, str, str]] = field(default_factory=list)
 
     @property
@@ -90,6 +110,8 @@ class McpCluster:
         if asked.method == "GET":
             if asked.path == "/version":
                 return Reply(body={"major": "1"})
+            if asked.path == PROMETHEUS_RANGE or (asked.path == PROMETHEUS and asked.query["query"] != TARGETS):
+                return Reply(body=self.prometheus(asked.query))
             found = self.objects.get(asked.path)
             return Reply(body=found) if found is not None else not_found(asked.path)
         if asked.path == TOKEN:
@@ -98,6 +120,55 @@ class McpCluster:
             return Reply(status=201, body={"status": {"userInfo": {"username": ASSISTANT}}})
         code, body = self.server.on_write(asked.method, asked.path, asked.query, asked.body)
         return Reply(status=code, body=body)
+
+    def prometheus(self, query: dict[str, str]) -> dict[str, Any]:
+        """The answer to an instant query, or to one about a range: one series, or none."""
+        if "step" not in query:
+            at = float(query["time"])
+            value = self.figures(query["query"], at)
+            found = [] if value is None else [{"metric": {}, "value": [at, str(value)]}]
+        else:
+            start, end, step = (float(query[name]) for name in ("start", "end", "step"))
+            times = [start + index * step for index in range(int((end - start) // step) + 1)]
+            values = [(at, self.figures(query["query"], at)) for at in times]
+            points = [[at, str(value)] for at, value in values if value is not None]
+            found = [{"metric": {}, "values": points}] if points else []
+        return {"status": "success", "data": {"result": found}}
+
+
+def figure(promql: str, at: float) -> float | None:
+    """What Prometheus has of demo-app at a time; of others it has nothing."""
+    if 'pod=~"demo-app-' not in promql:
+        return None
+    if "timestamp(" in promql:
+        return at - SAMPLE_SECONDS
+    return next(value for part, value in FIGURES if part in promql)
+
+
+def node(name: str = "claudescale", *, ready: bool = True) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "uid": f"n-{name}"},
+        "status": {
+            "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+            "nodeInfo": {"kubeletVersion": "v1.34.0"},
+            "capacity": {"cpu": "2", "memory": "4028000Ki"},
+        },
+    }
+
+
+def service(name: str, port: int) -> dict[str, Any]:
+    return {"metadata": {"name": name, "uid": f"s-{name}"}, "spec": {"type": "ClusterIP", "ports": [{"port": port}]}}
+
+
+def targets(up: int, down: int = 0) -> dict[str, Any]:
+    """Prometheus' answer to how many targets are up and how many are down."""
+    counts = [sample(str(count), up=text) for text, count in (("1", up), ("0", down)) if count]
+    return {"status": "success", "data": {"result": counts}}
+
+
+def sampled(name: str, age: float = 5.0) -> dict[str, Any]:
+    """metrics-server's sample of a pod."""
+    return {"metadata": {"name": name}, "timestamp": moments.text(time.time() - age), "containers": []}
 
 
 def not_found(path: str) -> Reply:
@@ -134,6 +205,10 @@ def mcp_cluster() -> Iterator[McpCluster]:
             DEPLOYMENTS: {"items": []},
             f"/apis/apps/v1/{SPACE}/statefulsets": {"items": []},
             PODS: {"items": []},
+            NODES: {"items": [node()]},
+            SERVICES: {"items": [service("demo-app", 80), service("prometheus", 9090)]},
+            PROMETHEUS: targets(3),
+            SAMPLES: {"items": [sampled("demo-app-0"), sampled("demo-app-1", 20.0)]},
             DEMO: {},
         }
         found[0].workload(DEMO_APP.name, [pod("demo-app", 0), pod("demo-app", 1)])
@@ -151,6 +226,7 @@ class Told:
     text: str
     facts: dict[str, Any]
     seconds: float
+    images: tuple[bytes, ...] = ()
 
 
 def ask(server: FastMCP | Place, tool: str, /, **arguments: Any) -> Told:
@@ -165,13 +241,14 @@ def asked(server: FastMCP | Place, calls: list[tuple[str, dict[str, Any]]]) -> l
             for tool, arguments in calls:
                 began = time.monotonic()
                 result = await client.call_tool(tool, arguments, raise_on_error=False)
-                text = "".join(block.text for block in result.content)
+                text = "".join(block.text for block in result.content if block.type == "text")
                 found.append(
                     Told(
                         error=result.is_error,
                         text=text,
                         facts=result.structured_content or {},
                         seconds=time.monotonic() - began,
+                        images=tuple(base64.b64decode(one.data) for one in result.content if one.type == "image"),
                     )
                 )
         return found
@@ -248,7 +325,7 @@ class Stdio:
         result = self.request("tools/call", params)
         return Told(
             error=result["isError"],
-            text="".join(block["text"] for block in result["content"]),
+            text="".join(block.get("text", "") for block in result["content"]),
             facts=result.get("structuredContent", {}),
             seconds=time.monotonic() - began,
         )

@@ -20,6 +20,7 @@ from tests.doors.mcp_double import FULL, McpCluster, Stdio, mcp_cluster
 from tests.engine.http_double import refused_address
 
 READY_SECONDS = 2.0  # DESIGN.md's number, on a machine that does nothing else
+READS = ["get_current_state", "cluster_status", "get_metrics", "get_records", "generate_report"]
 BARE = {"PATH": os.environ["PATH"]}  # a client starts its servers with next to nothing
 
 
@@ -46,9 +47,18 @@ def test_a_whole_conversation_and_nothing_else_on_standard_output(cluster: McpCl
         assert server.initialized["serverInfo"]["name"] == "claudescale"
         assert "get_current_state" in server.initialized["instructions"]
         tools = [tool["name"] for tool in server.request("tools/list")["tools"]]
-        assert tools == ["get_current_state", "lease_capacity", "end_lease"]
+        assert tools == [
+            *READS, "lease_capacity", "scale_deployment", "end_lease",
+        ]  # fmt: skip
+        assert len(server.request("resources/list")["resources"]) == 4
+        assert len(server.request("prompts/list")["prompts"]) == 7
         assert server.ask("lease_capacity", **FULL).facts["outcome"] == "Created"
         assert server.ask("get_current_state").facts["leases"][0]["name"] == "friday-launch"
+        assert server.ask("cluster_status").facts["overall"] == "Well"
+        assert "asking every part" in str(server.messages)
+        assert server.ask("get_records").facts["whole"]
+        assert "friday-launch" in str(server.request("resources/read", {"uri": "claudescale://leases"}))
+        assert server.ask("scale_deployment", **{**FULL, "name": "down", "replicas": 1}).facts["code"] == "ScalingDown"
         assert server.ask("end_lease", name="friday-launch").facts["outcome"] == "Ended"
         assert server.ask("lease_capacity", **{**FULL, "replicas": 0}).error
         assert server.ask("nothing").error
@@ -59,7 +69,7 @@ def test_a_whole_conversation_and_nothing_else_on_standard_output(cluster: McpCl
 def test_the_command_serves_too_and_only_reads_by_default(cluster: McpCluster, tmp_path: Path) -> None:
     command = ("-c", "from claudescale_cli.main import main; main()")
     with Stdio(*options(cluster, tmp_path), "mcp", command=command, **BARE) as server:
-        assert [tool["name"] for tool in server.request("tools/list")["tools"]] == ["get_current_state"]
+        assert [tool["name"] for tool in server.request("tools/list")["tools"]] == READS
         told = server.ask("lease_capacity", **FULL)
         assert told.error
         assert "--allow-writes" in told.text

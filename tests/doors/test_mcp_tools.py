@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.claudescale.core.plugins.module_utils.lease import rules
-from claudescale_mcp import handlers, words
-from claudescale_mcp.inputs import EndArguments, LeaseArguments, StateArguments
+from claudescale_mcp import handlers, inputs, words
 from claudescale_mcp.link import Place
 from claudescale_mcp.server import build
 
@@ -227,7 +226,8 @@ BAD = [
                  "'cronjob' is no kind of workload that can be leased for: use Deployment or StatefulSet", id="kind"),
     pytest.param({"workload": "Demo App"}, "workload 'Demo App' is no name: use 1 to 253 lower-case letters, digits "
                  "and hyphens, as in friday-launch", id="workload"),
-    pytest.param({"workload": ""}, "workload is empty: give a text such as demo-app", id="workload-empty"),
+    pytest.param({"workload": ""}, "workload is empty: give a text such as demo-app or StatefulSet/db",
+                 id="workload-empty"),
     pytest.param({"replicas": 0}, f"replicas is 0: {REPLICAS}", id="zero"),
     pytest.param({"replicas": -3}, f"replicas is -3: {REPLICAS}", id="negative"),
     pytest.param({"replicas": 2.5}, f"replicas is 2.5: {REPLICAS}", id="fraction"),
@@ -311,10 +311,12 @@ def test_every_refusal_of_a_rule_has_words_and_no_other() -> None:
 
 def test_without_the_option_there_are_no_writes(cluster: McpCluster, place: Place) -> None:
     server = build(place)
-    lease, end, state = asked(
-        server, [("lease_capacity", FULL), ("end_lease", {"name": "x"}), ("get_current_state", {})]
+    lease, scale, end, state = asked(
+        server,
+        [("lease_capacity", FULL), ("scale_deployment", FULL), ("end_lease", {"name": "x"}), ("get_current_state", {})],
     )
     assert (lease.error, lease.text) == (True, handlers.OFF)
+    assert (scale.error, scale.text) == (True, handlers.OFF)
     assert (end.error, end.text) == (True, handlers.OFF)
     assert state.facts["writes"] == {"enabled": False, "how": handlers.OFF}
     assert ask(build(place, allow_writes=True), "get_current_state").facts["writes"]["enabled"]
@@ -323,7 +325,8 @@ def test_without_the_option_there_are_no_writes(cluster: McpCluster, place: Plac
 
 def test_an_unknown_tool_is_answered_with_those_there_are(place: Place) -> None:
     assert ask(build(place), "get_state").text == (
-        "there is no tool 'get_state' (did you mean get_current_state?): valid are get_current_state"
+        "there is no tool 'get_state' (did you mean get_current_state?): valid are get_current_state, cluster_status,"
+        " get_metrics, get_records, generate_report"
     )
 
 
@@ -578,7 +581,9 @@ def test_a_cluster_that_was_replaced_meanwhile_just_works(tmp_path: Path) -> Non
 
 
 def test_the_models_are_what_is_declared() -> None:
-    assert all(model.model_config["extra"] == "forbid" for model in (StateArguments, LeaseArguments, EndArguments))
+    models = inputs.Arguments.__subclasses__()
+    assert len(models) >= 6
+    assert all(model.model_config["extra"] == "forbid" for model in models)
 
 
 def test_not_found_is_no_traceback(cluster: McpCluster, place: Place) -> None:

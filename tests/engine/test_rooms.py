@@ -31,13 +31,18 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "record/": (("errors.py", "moments.py"), ()),
     "lease/": (("errors.py", "moments.py"), ()),
     "minikube/": (("errors.py",), ("yaml",)),
+    "clients/": (("errors.py",), ()),
     "cluster/": (("errors.py",), ("kubernetes", "urllib3", "yaml", "prometheus_api_client", "requests")),
     "load/": (("errors.py", "cluster/"), ()),
+    "evidence/": (("errors.py", "moments.py", "record/", "lease/", "cluster/"), ("matplotlib",)),
     "controller/": (("errors.py", "moments.py", "record/", "lease/", "cluster/"), ("prometheus_client",)),
     "asking/": (("errors.py", "moments.py", "record/", "lease/", "cluster/"), ()),
-    "plugins/modules/": (("errors.py", "lease/", "minikube/", "cluster/", "asking/"), ("ansible", "kubernetes.core")),
+    "plugins/modules/": (
+        ("errors.py", "lease/", "minikube/", "clients/", "cluster/", "asking/"),
+        ("ansible", "kubernetes.core"),
+    ),
     "claudescale_mcp/": (
-        ("errors.py", "moments.py", "lease/", "cluster/", "asking/"),
+        ("errors.py", "moments.py", "lease/", "cluster/", "evidence/", "asking/"),
         ("fastmcp", "pydantic", "mcp_types", "anyio", "typing_extensions"),
     ),
     "claudescale_cli/": (
@@ -53,7 +58,11 @@ PLACES = {
     "claudescale_cli/": ROOT / "cli" / "claudescale_cli",
     "claudescale_mcp/": ROOT / "mcp_plugin" / "claudescale_mcp",
 }
-PURE = ("errors.py", "moments.py", "record/", "lease/", "asking/wish.py", "asking/foreign.py")
+PURE = ("errors.py", "moments.py", "record/", "lease/", "asking/wish.py", "asking/foreign.py",
+        "asking/scaling.py",
+        "clients/configuration.py", "clients/entry.py", "clients/json_edit.py", "clients/json_text.py",
+        "clients/places.py", "evidence/capacity.py", "evidence/findings.py", "evidence/ground.py", "evidence/model.py",
+        "evidence/queries.py", "evidence/records.py", "evidence/report.py")  # fmt: skip
 # What pure code may have of the standard library; everything else could ask somebody something.
 CALM = {"__future__", "collections", "contextlib", "dataclasses", "datetime", "enum", "hashlib", "json", "math", "re",
         "typing", "unicodedata"}  # fmt: skip

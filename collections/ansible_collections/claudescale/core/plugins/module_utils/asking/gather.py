@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,6 +20,7 @@ CONTENT = {
     "policies": f"/apis/{chain.API_VERSION}/namespaces/{{}}/scalingpolicies",
     "leases": f"/apis/{chain.API_VERSION}/namespaces/{{}}/capacityleases",
 }
+AT_ONCE = 8  # records
 
 
 def gather(reader: Reader, *, near: int | None = None) -> Objects:
@@ -44,12 +45,26 @@ def last_records(reader: Reader, count: int, *, near: int | None = None) -> list
 
     Where records are missing from the middle of the chain it may end there, which only a whole verify can tell.
     """
+    last = last_record(reader, near=near)
+    found = (record_at(reader, sequence) for sequence in range(max(0, last - count + 1), last + 1))
+    return [item for item in found if item is not None]
 
-    def find(sequence: int) -> dict[str, Any] | None:
-        return reader.client.find(reader.path("scalingrecords", chain.record_name(sequence)))
 
-    last = last_sequence(lambda sequence: find(sequence) is not None, near=near)
-    return [item for sequence in range(max(0, last - count + 1), last + 1) if (item := find(sequence)) is not None]
+def last_record(reader: Reader, *, near: int | None = None) -> int:
+    """The sequence of the last record, -1 where there is none."""
+    return last_sequence(lambda sequence: record_at(reader, sequence) is not None, near=near)
+
+
+def record_at(reader: Reader, sequence: int) -> dict[str, Any] | None:
+    """One record as the API server has it."""
+    return reader.client.find(reader.path("scalingrecords", chain.record_name(sequence)))
+
+
+def records_at(reader: Reader, sequences: Iterable[int]) -> dict[int, dict[str, Any] | None]:
+    """Records by their sequence, side by side; None for one that is not there."""
+    wanted = list(sequences)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip(wanted, pool.map(lambda sequence: record_at(reader, sequence), wanted), strict=True))
 
 
 def last_sequence(exists: Callable[[int], bool], *, near: int | None = None) -> int:

@@ -241,8 +241,8 @@ def state(objects: Objects, *, namespace: str, now: float) -> State:
     leases = read_leases(objects.leases)
     policies = [Policy.from_object(item) for item in objects.policies]
     workloads = _workloads(objects, {policy.workload: policy for policy in policies})
-    records, head, whole = _records(objects.records)
-    controller = _presence(objects.deployments, leases, now)
+    records, head, whole = read_records(objects.records)
+    controller = presence(_controller(objects.deployments), leases, now)
     warned = [
         *_general(controller, has_records=bool(objects.records), whole=whole),
         *(one for lease in leases for one in _of_lease(lease)),
@@ -254,7 +254,7 @@ def state(objects: Objects, *, namespace: str, now: float) -> State:
         time=moments.text(now),
         controller=controller,
         workloads=tuple(workloads),
-        leases=tuple(_lease(lease) for lease in sorted(leases, key=_by_interest)),
+        leases=lease_states(leases),
         records=records,
         head=head,
         warnings=tuple(warned),
@@ -316,9 +316,9 @@ def _workloads(objects: Objects, policies: Mapping[WorkloadRef, Policy]) -> list
                     workload=_shown(ref),
                     replicas=replicas,
                     count_owner=_owner([pair[0] for pair in its], replicas),
-                    pods=_pods(pod for pod in objects.pods if _selects(item["spec"].get("selector") or {}, pod)),
+                    pods=pods_of(pod for pod in objects.pods if _selects(item["spec"].get("selector") or {}, pod)),
                     autoscaler=_autoscaler(*only) if only else None,
-                    policy=_policy(policy) if policy else None,
+                    policy=policy_state(policy) if policy else None,
                 )
             )
     return sorted(found, key=lambda one: (one.policy is None, one.autoscaler is None, one.ref))
@@ -350,7 +350,8 @@ def _autoscaler(found: Autoscaler, numbers: overview.Scaling) -> AutoscalerState
     )
 
 
-def _policy(policy: Policy) -> PolicyState:
+def policy_state(policy: Policy) -> PolicyState:
+    """What a policy lets be asked."""
     return PolicyState(
         mode=policy.mode,
         min_replicas=policy.minimum,
@@ -363,7 +364,8 @@ def _policy(policy: Policy) -> PolicyState:
     )
 
 
-def _pods(pods: Iterable[Mapping[str, Any]]) -> Pods:
+def pods_of(pods: Iterable[Mapping[str, Any]]) -> Pods:
+    """The pods, counted; those that are over are none of them."""
     current = [pod for pod in pods if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
     waiting = Counter(reason for pod in current if (reason := _waits_for(pod)) is not None)
     return Pods(
@@ -409,6 +411,11 @@ def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 # Leases, records and the controller
 
 
+def lease_states(leases: Iterable[Lease]) -> tuple[LeaseState, ...]:
+    """The leases, those that are not over first, by their start; then the others, the last that ended first."""
+    return tuple(_lease(lease) for lease in sorted(leases, key=_by_interest))
+
+
 def _by_interest(lease: Lease) -> tuple[bool, float, str]:
     over = lease.phase is not None and lease.phase.is_final
     return (over, -lease.end if over else lease.start, lease.name)
@@ -435,7 +442,7 @@ def _condition(lease: Lease, kind: str) -> bool:
     return any(one.get("type") == kind and one.get("status") == "True" for one in conditions)
 
 
-def _records(items: list[dict[str, Any]]) -> tuple[tuple[RecordState, ...], str | None, bool]:
+def read_records(items: Iterable[Mapping[str, Any]]) -> tuple[tuple[RecordState, ...], str | None, bool]:
     """(the records that can be read, the head, whether each is whole and follows the one before it)."""
     found: list[RecordState] = []
     previous: chain.Record | None = None
@@ -467,13 +474,22 @@ def _record(record: chain.Record) -> RecordState:
     )
 
 
-def _presence(deployments: list[dict[str, Any]], leases: list[Lease], now: float) -> Presence:
-    if any(lease.phase is None and now - lease.created > UNANSWERED_SECONDS for lease in leases):
+def presence(controller: Mapping[str, Any] | None, leases: Iterable[Lease], now: float) -> Presence:
+    """Whether somebody decides; `controller` is its Deployment, None where there is none in the namespace."""
+    if unanswered(leases, now):
         return Presence.AWAY
-    for item in deployments:
-        if item["metadata"]["name"] == CONTROLLER:
-            return Presence.RUNNING if (item.get("status") or {}).get("readyReplicas") else Presence.AWAY
-    return Presence.UNKNOWN
+    if controller is None:
+        return Presence.UNKNOWN
+    return Presence.RUNNING if (controller.get("status") or {}).get("readyReplicas") else Presence.AWAY
+
+
+def unanswered(leases: Iterable[Lease], now: float) -> int:
+    """How many leases nobody has decided about for too long."""
+    return sum(lease.phase is None and now - lease.created > UNANSWERED_SECONDS for lease in leases)
+
+
+def _controller(deployments: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return next((item for item in deployments if item["metadata"]["name"] == CONTROLLER), None)
 
 
 # Warnings

@@ -1,15 +1,16 @@
-"""The engine's answers as the tools': pure, and the only place where both are known."""
+"""What comes of asking for capacity and of ending it, as the tools answer it."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, Literal
 
 from ansible_collections.claudescale.core.plugins.module_utils import moments
-from ansible_collections.claudescale.core.plugins.module_utils.asking import door, state
+from ansible_collections.claudescale.core.plugins.module_utils.asking import door
 from ansible_collections.claudescale.core.plugins.module_utils.asking.foreign import clean
+from ansible_collections.claudescale.core.plugins.module_utils.asking.scaling import Course, Ruling
+from ansible_collections.claudescale.core.plugins.module_utils.asking.state import LONGEST_NAME
+from ansible_collections.claudescale.core.plugins.module_utils.asking.wish import Wish
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import Lease, Phase
 
 from claudescale_mcp import outputs, words
@@ -50,6 +51,42 @@ def lease_answer(answer: door.Answer, *, dry_run: bool) -> outputs.LeaseAnswer:
     )
 
 
+def scale_answer(wish: Wish, ruling: Ruling, answer: door.Answer | None, *, dry_run: bool) -> outputs.ScaleAnswer:
+    """What came of asking for a count; `answer` is that of the lease which it became, None where it became none."""
+    if answer is None:
+        is_unchanged = ruling.course is Course.UNCHANGED
+        explanation, next_step = words.unscaled(ruling, wish.replicas)
+        return outputs.ScaleAnswer(
+            outcome="Unchanged" if is_unchanged else ("WouldBeRefused" if dry_run else "Refused"),
+            became_lease=False,
+            changed=False,
+            explanation=explanation,
+            next_step=next_step,
+            name=wish.name,
+            workload=clean(wish.workload, LONGEST_NAME),
+            replicas=wish.replicas,
+            replicas_before=ruling.present,
+            code=ruling.code,
+        )
+    lease = lease_answer(answer, dry_run=dry_run)
+    seconds = answer.lease["spec"].get("durationSeconds") if answer.changed else None
+    return outputs.ScaleAnswer(
+        outcome=lease.outcome,
+        became_lease=not dry_run,
+        changed=lease.changed,
+        explanation=f"{words.as_lease(seconds, dry_run=dry_run)}: {lease.explanation}",
+        next_step=lease.next_step,
+        name=lease.name,
+        workload=lease.workload,
+        replicas=lease.replicas,
+        replicas_before=ruling.present,
+        floor_stands=lease.floor_stands,
+        until=lease.until,
+        code=lease.code,
+        record=lease.record,
+    )
+
+
 def end_answer(answer: door.Answer, *, dry_run: bool) -> outputs.EndAnswer:
     """What came of ending a lease."""
     floor = answer.status.get("floor")
@@ -81,47 +118,10 @@ def end_answer(answer: door.Answer, *, dry_run: bool) -> outputs.EndAnswer:
     )
 
 
-def state_answer(page: state.Page, writes: outputs.Writes) -> outputs.StateAnswer:
-    """One page of the state."""
-    found = page.state
-    return outputs.StateAnswer(
-        namespace=found.namespace,
-        time=found.time,
-        controller=found.controller,
-        writes=writes,
-        warnings=[outputs.Warned.model_validate(asdict(one)) for one in found.warnings],
-        page=page.page,
-        pages=page.pages,
-        workloads_total=page.workloads_total,
-        leases_total=page.leases_total,
-        workloads=[outputs.Workload.model_validate(asdict(one)) for one in found.workloads],
-        leases=[outputs.Lease.model_validate(asdict(one)) for one in found.leases],
-        last_decisions=[outputs.Decision.model_validate(asdict(one)) for one in found.records],
-        head=found.head,
-    )
-
-
-def lease_text(answer: outputs.LeaseAnswer | outputs.EndAnswer) -> str:
+def lease_text(answer: outputs.LeaseAnswer | outputs.ScaleAnswer | outputs.EndAnswer) -> str:
     """The answer for a person; the lease's name is the caller's own."""
-    return f"{answer.outcome}, lease {answer.name}: {answer.explanation}. Next: {answer.next_step}."
-
-
-def state_text(answer: outputs.StateAnswer) -> str:
-    """The answer for a person: a line each, the names of others in quotes."""
-    where = f"namespace {answer.namespace}, page {answer.page} of {answer.pages}"
-    lines = [f"{where}; controller: {answer.controller}; writes: {'on' if answer.writes.enabled else 'off'}"]
-    for workload in answer.workloads:
-        scaling = workload.autoscaler
-        floor = f", floor {scaling.floor} (base {scaling.base}, maximum {scaling.maximum})" if scaling else ""
-        bound = f", policy {workload.policy.mode} up to {workload.policy.max_replicas}" if workload.policy else ""
-        pods = f"{workload.pods.ready} of {workload.pods.count} pods ready"
-        lines.append(f'- "{workload.workload}": {pods}{floor}{bound}')
-    for lease in answer.leases:
-        phase = lease.phase or "not seen yet"
-        lines.append(f'- lease "{lease.name}" for "{lease.workload}": {lease.replicas} until {lease.until}, {phase}')
-    warnings = Counter(f"! {warning.code}: {warning.message}" for warning in answer.warnings)
-    lines += [line if count == 1 else f"{line} ({count} times)" for line, count in warnings.items()]
-    return "\n".join(lines)
+    what = "request" if isinstance(answer, outputs.ScaleAnswer) and not answer.became_lease else "lease"
+    return f"{answer.outcome}, {what} {answer.name}: {answer.explanation}. Next: {answer.next_step}."
 
 
 def condition_reason(answer: door.Answer) -> str | None:
@@ -176,7 +176,7 @@ def _is_refused(answer: door.Answer, *, dry_run: bool) -> bool:
 
 def _workload(answer: door.Answer) -> str:
     ref = answer.lease["spec"]["workloadRef"]
-    return clean(f"{ref['kind']}/{ref['name']}", state.LONGEST_NAME)
+    return clean(f"{ref['kind']}/{ref['name']}", LONGEST_NAME)
 
 
 def _floor(answer: door.Answer) -> outputs.Floor | None:

@@ -45,6 +45,12 @@ PARTS = (
         settings=(("CLAUDESCALE_THOROUGH", "1"),),
     ),
     Part(name="packages", arguments=("tests/doors", "-m", "long and not cluster"), cluster=True, short=False),
+    Part(
+        name="mcp",
+        arguments=("tests/mcp", "tests/cluster/test_mcp_inspector.py", "-m", "long"),
+        cluster=True,
+        short=False,
+    ),
     Part(name="module", arguments=("tests/cluster/test_minikube_module.py", "-m", "long"), cluster=True, short=False),
     Part(name="molecule", arguments=("tests/cluster/test_molecule.py", "-m", "long"), cluster=True, short=False),
     Part(name="guards", arguments=("tests/cluster/test_attacks.py", "-m", "long"), cluster=True, short=False),
@@ -62,6 +68,7 @@ PARTS = (
         short=False,
     ),
     Part(name="demo", arguments=("tests/cluster/test_demo.py", "-m", "long"), cluster=True, short=False),
+    Part(name="eval", arguments=("tests/eval/test_eval.py",), cluster=True, short=False),
     Part(name="lifecycle", arguments=("tests/cluster/test_lifecycle.py", "-m", "long"), short=False),
 )
 

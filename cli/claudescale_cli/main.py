@@ -27,6 +27,7 @@ from claudescale_cli import (
 )
 from claudescale_cli.common import Options, make_console, plain
 from claudescale_cli.demo import command as demo
+from claudescale_cli.mcp_test import command as mcp_test
 
 app = typer.Typer(
     name="claudescale",
@@ -72,6 +73,7 @@ app.command("end")(lease.end)
 app.command("policy")(policy.policy)
 app.command("controller")(controller.controller)
 app.command("mcp")(mcp.mcp)
+app.command("mcp-test")(mcp_test.mcp_test)
 app.command("config")(config.config)
 app.command("demo")(demo.demo)
 app.command("watch")(watch.watch)

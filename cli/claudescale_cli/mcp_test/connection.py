@@ -1,0 +1,120 @@
+"""A client's connection to the real server: the process that a client would start, and its tools over stdio."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError, one_line
+
+from claudescale_cli.common import Options, plain
+
+if TYPE_CHECKING:
+    from fastmcp import Client
+
+CALL_SECONDS = 40.0  # the server's own bounds are lower
+LONGEST_CAUSE = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """A tool as the server lists it; `wire` is the whole of it, for its tokens."""
+
+    name: str
+    schema: Mapping[str, Any]
+    wire: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A tool's answer; `seconds` until it came."""
+
+    is_error: bool
+    text: str
+    seconds: float
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def server_arguments(options: Options) -> list[str]:
+    """What follows the interpreter's name: the server with writes, for the command's own cluster."""
+    chosen = ["-m", "claudescale_mcp", "--context", options.context, "--namespace", options.namespace]
+    kubeconfig = ["--kubeconfig", options.kubeconfig] if options.kubeconfig else []
+    return [*chosen, *kubeconfig, "--allow-writes"]
+
+
+class Connection:
+    """One server that runs; `ready_seconds` from its start until it was initialized."""
+
+    def __init__(self, client: Client[Any], log: Path, ready_seconds: float) -> None:
+        self.ready_seconds = ready_seconds
+        self._client = client
+        self._log = log
+
+    async def tools(self) -> tuple[list[Listed], float]:
+        """The tools that are listed, and after how many seconds."""
+        began = time.monotonic()
+        try:
+            found = await self._client.list_tools()
+        except Exception as error:
+            raise self._no_answer("tools/list", error) from error
+        seconds = time.monotonic() - began
+        return [
+            Listed(
+                name=tool.name,
+                schema=tool.input_schema,
+                wire=tool.model_dump(mode="json", by_alias=True, exclude_none=True),
+            )
+            for tool in found
+        ], seconds
+
+    async def call(self, tool: str, arguments: Mapping[str, Any]) -> Answer:
+        """A tool's answer, an error included; ClaudeScaleError where none comes, or one that is not of its schema."""
+        began = time.monotonic()
+        try:
+            result = await self._client.call_tool_mcp(tool, dict(arguments))
+        except Exception as error:
+            raise self._no_answer(tool, error) from error
+        return Answer(
+            is_error=bool(result.is_error),
+            text=" ".join(getattr(block, "text", "") for block in result.content),
+            seconds=time.monotonic() - began,
+            facts=result.structured_content or {},
+        )
+
+    def _no_answer(self, what: str, error: Exception) -> ClaudeScaleError:
+        return ClaudeScaleError(f"the MCP server gave no answer to {what}: {_cause(self._log, error)}")
+
+
+@asynccontextmanager
+async def connected(options: Options) -> AsyncIterator[Connection]:
+    """A server for as long as the block lasts; ClaudeScaleError where it does not start."""
+    os.environ.setdefault("FASTMCP_ENV_FILE", os.devnull)  # FastMCP would read anybody's .env
+    # It takes a second to import, and only those that speak to the server need it.
+    from fastmcp import Client  # noqa: PLC0415
+    from fastmcp.client.transports import StdioTransport  # noqa: PLC0415
+
+    async with AsyncExitStack() as stack:
+        log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "log"
+        transport = StdioTransport(
+            sys.executable, server_arguments(options), env=dict(os.environ), keep_alive=False, log_file=log
+        )
+        began = time.monotonic()
+        try:
+            client = await stack.enter_async_context(Client(transport, timeout=CALL_SECONDS, init_timeout=CALL_SECONDS))
+        except Exception as error:
+            raise ClaudeScaleError(f"the MCP server does not start: {_cause(log, error)}") from error
+        yield Connection(client, log, time.monotonic() - began)
+
+
+def _cause(log: Path, error: Exception) -> str:
+    """What the client says, and the last line that the server wrote on standard error."""
+    said = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    last = f" ({said[-1]})" if said else ""
+    return plain(one_line(f"{error}{last}", LONGEST_CAUSE))

@@ -1,0 +1,59 @@
+"""npm's kubernetes-mcp-server, pinned by npm/package-lock.json and installed once into the cache.
+
+It ships as one binary, in a package for each platform; the script that npx starts only finds and starts that. Here the
+binary is started itself, so that nothing of node counts against it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from tests.mcp.programs import cache, programs, step
+from tests.support import Cluster
+
+NAME = "kubernetes-mcp-server"
+PACKAGE = f"{NAME}-linux-amd64"
+LOCK = Path(__file__).resolve().parent / "npm"
+FILES = ("package.json", "package-lock.json")
+
+
+def version() -> str:
+    pinned = json.loads((LOCK / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    return str(pinned[PACKAGE])
+
+
+def binary() -> Path:
+    """The program; AssertionError where it cannot be installed."""
+    pins = b"".join((LOCK / name).read_bytes() for name in FILES)
+    place = cache() / f"{NAME}-{hashlib.sha256(pins).hexdigest()[:12]}"
+    if not place.exists():
+        partial = place.with_name(f"{place.name}.{os.getpid()}")
+        try:
+            install(partial)
+            if not place.exists():
+                partial.rename(place)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return place / "node_modules" / PACKAGE / "bin" / PACKAGE
+
+
+def install(place: Path) -> None:
+    place.mkdir(parents=True)
+    for name in FILES:
+        shutil.copyfile(LOCK / name, place / name)
+    node = programs().node
+    npm = node.parent.parent / "lib/node_modules/npm/bin/npm-cli.js"
+    step([str(node), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], place)
+
+
+def kubeconfig(cluster: Cluster, path: Path) -> Path:
+    """The person's own way to the cluster, with its context as the current one: this server asks for no context."""
+    view = cluster.kubectl("config", "view", "--raw", "--minify", "--flatten", "-o", "json")
+    assert json.loads(view)["current-context"] == cluster.context
+    path.touch(mode=0o600)
+    path.write_text(view, encoding="utf-8")
+    return path

@@ -7,6 +7,9 @@ DURATION ?=
 PICTURE ?=
 PART ?=
 PLAYBOOK ?= site
+WRITES ?=
+CLIENT ?=
+STATE ?=
 ARGS ?=
 
 bin := .venv/bin
@@ -17,8 +20,8 @@ play-existing = $(kit) --existing -- $(ansible) $(ARGS)
 command = $(kit) --existing -- $(bin)/claudescale --context $(CLAUDESCALE_PROFILE)
 
 .DEFAULT_GOAL := help
-.PHONY: help environment play up stop down status watch load demo forward forward-stop forward-status \
-	verify-prometheus verify-grafana lint test test-all kit-status kit-clean
+.PHONY: help environment play up stop down status watch load demo claude bundle forward forward-stop \
+	forward-status verify-prometheus verify-grafana lint test test-all eval kit-status kit-clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +54,14 @@ load: environment ## send load: PROFILE=steady|ramp|spike|stress-until-scale [RA
 demo: environment ## a raw write to /scale beside a lease, live, about 5 minutes: one picture [PICTURE=demo.svg]
 	@$(command) demo $(if $(PICTURE),--picture $(PICTURE)) $(ARGS)
 
+claude: environment ## the MCP server in Claude's configuration: [WRITES=1] [CLIENT=claude_desktop|claude_code|both] [STATE=absent]
+	@$(ansible) $(ARGS) playbooks/claude.yml $(if $(WRITES),-e mcp_client_allow_writes=$(WRITES)) \
+		$(if $(CLIENT),-e mcp_client_client=$(CLIENT)) $(if $(STATE),-e mcp_client_state=$(STATE))
+	@$(if $(filter absent,$(STATE)),,echo "$(if $(filter-out 0 no false,$(WRITES)),to take the leases away: make claude WRITES=0,to allow leases: make claude WRITES=1)")
+
+bundle: environment ## the MCP server as a bundle for Claude Desktop: dist/claudescale-VERSION.mcpb
+	@$(bin)/python -m tools.mcpb
+
 forward: environment ## prometheus 9090, grafana 3000, demo-app 8080 on 127.0.0.1
 	@$(command) forward start
 
@@ -77,6 +88,9 @@ test: environment ## lint, unit tests and the real cluster, in short form
 
 test-all: environment ## everything; PART=... for one part
 	@$(bin)/python tests/run.py --all $(if $(PART),--part $(PART))
+
+eval: environment ## adversarial transcripts against the MCP server, on a cluster of their own: one table
+	@$(bin)/python tests/run.py --part eval
 
 kit-status: ## what the kit has built and whether its daemon runs
 	@tests/kit/run --status

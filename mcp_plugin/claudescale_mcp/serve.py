@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import logging
 import os
@@ -10,6 +11,8 @@ import signal
 import sys
 
 from claudescale_mcp.link import Place
+
+log = logging.getLogger("claudescale.mcp")
 
 
 def serve(place: Place, *, allow_writes: bool = False) -> None:
@@ -27,8 +30,20 @@ def serve(place: Place, *, allow_writes: bool = False) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda got, _: _end(128 + got))
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="claudescale mcp: %(message)s")
-    server.run(transport="stdio", show_banner=False, log_level="ERROR")
+    try:
+        server.run(transport="stdio", show_banner=False, log_level="ERROR")
+    except BaseException as error:
+        if not _is_hang_up(error):
+            log.exception("the server ended")
+            _end(1)
     _end(0)
+
+
+def _is_hang_up(error: BaseException) -> bool:
+    """Whether the client is gone, so that an answer could not be written."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_hang_up(one) for one in error.exceptions)
+    return isinstance(error, (BrokenPipeError, ConnectionResetError))
 
 
 def _end(code: int) -> None:
@@ -37,5 +52,6 @@ def _end(code: int) -> None:
     What is to be done at exit is done: kubernetes then deletes the files into which it wrote a kubeconfig's keys.
     """
     atexit._run_exitfuncs()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # nobody reads it any more
+        sys.stderr.flush()
     os._exit(code)

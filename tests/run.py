@@ -62,6 +62,7 @@ PARTS = (
             "tests/mcp",
             "tests/doors/test_mcp_identity.py",
             "tests/doors/test_mcp_hostile.py",
+            "tests/doors/test_cli_mcp_test.py",
             "tests/cluster/test_mcp_inspector.py",
             "tests/cluster/test_mcp_hostile.py",
             "tests/cluster/test_mcp_outages.py",

@@ -183,7 +183,7 @@ class OneDoor(Link):
         self.make = make
         self.door: Door | None = None
 
-    def use(self, what: Callable[[Door], Any]) -> Any:
+    def use(self, what: Callable[[Door], Any], seconds: float = 0.0) -> Any:
         self.door = self.door or self.make(self.place)
         return what(self.door)
 

@@ -11,6 +11,13 @@ from claudescale_mcp.serve import serve
 from claudescale_cli.common import Options
 
 
+def server_arguments(options: Options) -> list[str]:
+    """What follows the interpreter's name where the command starts the server itself: with writes, for its cluster."""
+    chosen = ["-m", "claudescale_mcp", "--context", options.context, "--namespace", options.namespace]
+    kubeconfig = ["--kubeconfig", options.kubeconfig] if options.kubeconfig else []
+    return [*chosen, *kubeconfig, "--allow-writes"]
+
+
 def mcp(
     context: typer.Context,
     allow_writes: Annotated[

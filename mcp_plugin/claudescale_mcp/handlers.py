@@ -130,20 +130,19 @@ class Handlers:
         """What happened to a workload in a window, with a picture where one is wanted."""
         ref = parse_workload(arguments.workload)
         await progress(0.0, REPORT_SECONDS, "reading series and records")
-        total, _ = await self._use(self._end_of_chain)
+        last = await self._use(self._last)
 
         def look(door: Door) -> Evidence:
             window = Window.before(door.clock.now(), arguments.window_seconds)
-            return gathering.gather(self._prometheus(door), ref, window=window, head=total - 1)
+            return gathering.gather(self._prometheus(door), ref, window=window, head=last)
 
         evidence = await self._use(look, REPORT_SECONDS)
-        if not _says_anything(evidence) and await self._use(lambda door: door.reader.workload(ref)) is None:
+        if not evidence.is_known:
             raise BadRequest(NO_WORKLOAD)
-        if not arguments.plot:
-            answer = converters.report_answer(report(evidence), None)
-            return answer, converters.report_text(answer)
-        await progress(REPORT_SECONDS / 2, REPORT_SECONDS, "drawing")
-        picture, said = await _drawn(evidence)
+        picture, said = None, None
+        if arguments.plot:
+            await progress(REPORT_SECONDS / 2, REPORT_SECONDS, "drawing")
+            picture, said = await _drawn(evidence)
         answer = converters.report_answer(report(evidence), said)
         text = mcp_types.TextContent(type="text", text=converters.report_text(answer))
         return answer, [text] if picture is None else [text, picture]
@@ -173,11 +172,16 @@ class Handlers:
         answer = converters.records_answer(search, self.link.place.namespace, total, head)
         return answer, converters.records_text(answer)
 
-    def _end_of_chain(self, door: Door) -> tuple[int, str | None]:
-        """(how many records there are, the head)."""
+    def _last(self, door: Door) -> int:
+        """The last record's sequence, -1 where there is none."""
         door.reader.kinds_exist()
         last = last_record(door.reader, near=self._near)
         self._near = last if last >= 0 else None
+        return last
+
+    def _end_of_chain(self, door: Door) -> tuple[int, str | None]:
+        """(how many records there are, the head)."""
+        last = self._last(door)
         item = record_at(door.reader, last) if last >= 0 else None
         return last + 1, head_of(item) if item is not None else None
 
@@ -279,13 +283,6 @@ async def _drawn(evidence: Evidence) -> tuple[mcp_types.ImageContent | None, str
         return None, str(error)
     data = base64.b64encode(drawn).decode()
     return mcp_types.ImageContent(type="image", data=data, mime_type="image/png"), "it comes beside this text"
-
-
-def _says_anything(evidence: Evidence) -> bool:
-    """Whether anybody ever heard of the workload, as far as could be read."""
-    history = evidence.history
-    told = (history.decisions, history.changes, history.lives, history.contested)
-    return any(told) or any(one.points for one in evidence.series.values())
 
 
 def _read(sequences: range) -> Callable[[Door], dict[int, dict[str, Any] | None]]:

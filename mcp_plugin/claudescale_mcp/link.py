@@ -25,6 +25,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.cluster.client im
     ClusterClient,
     ClusterStopped,
 )
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.together import begin
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
 Result = TypeVar("Result")
@@ -74,7 +75,7 @@ class Link:
         ends, late = began + seconds, SILENT.format(seconds)
         way, is_new = self._way(ends)
         try:
-            return _awaited(_begun(lambda: way.through(what)), ends, late)
+            return _awaited(begin(lambda: way.through(what)), ends, late)
         except ClaudeScaleError as error:
             if not _may_be_the_way(error):
                 raise
@@ -85,7 +86,7 @@ class Link:
             again, _ = self._way(ends)
             if isinstance(error, ClusterStopped) and slow and again.host == way.host:
                 raise  # a second wait for the same silence would be too long
-            return _awaited(_begun(lambda: again.through(what)), ends, late)
+            return _awaited(begin(lambda: again.through(what)), ends, late)
 
     def _way(self, ends: float) -> tuple[_Way, bool]:
         with self._lock:
@@ -126,7 +127,7 @@ class _Reading:
     def __init__(self, place: Place) -> None:
         self._stamp = _stamp(place)
         self._began = time.monotonic()
-        self.way = _begun(lambda: _Way(place))
+        self.way = begin(lambda: _Way(place))
 
     def is_lost(self, place: Place) -> bool:
         """Whether nothing can be hoped of it any more: it hangs, or reads what is not there any more."""
@@ -203,20 +204,6 @@ def _keep_from_log(record: logging.LogRecord) -> bool:
         return True
     _said.by_kubernetes = True
     return False
-
-
-def _begun(what: Callable[[], Result]) -> Future[Result]:
-    """It is done in a thread of its own, which ends with the process."""
-    future: Future[Result] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(what())
-        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-            future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future
 
 
 def _awaited(future: Future[Result], ends: float, late: str) -> Result:

@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError, one_line
 
 from claudescale_cli.common import Options, plain
+from claudescale_cli.mcp import server_arguments
 
 TOOL_SECONDS = 40.0  # the server's own bounds are lower
 
@@ -29,13 +30,12 @@ class Assistant:
     """Calls tools, each through a server of its own that ends with the call: nothing is left running."""
 
     def __init__(self, options: Options) -> None:
-        arguments = ["-m", "claudescale_mcp", "--context", options.context, "--namespace", options.namespace]
-        self._arguments = [*arguments, *(["--kubeconfig", options.kubeconfig] if options.kubeconfig else [])]
+        self._arguments = server_arguments(options)
 
     @property
     def command(self) -> str:
         """How the server is started."""
-        return " ".join(["python", *self._arguments, "--allow-writes"])
+        return " ".join(["python", *self._arguments])
 
     def call(self, tool: str, **arguments: Any) -> Told:
         """A tool's answer; ClaudeScaleError where it is an error, or where there is none."""
@@ -61,7 +61,7 @@ class Assistant:
 
         transport = StdioTransport(
             sys.executable,
-            [*self._arguments, "--allow-writes"],
+            self._arguments,
             env=dict(os.environ),
             keep_alive=False,
             log_file=log,

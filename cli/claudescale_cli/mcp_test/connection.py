@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError, one_line
 
 from claudescale_cli.common import Options, plain
+from claudescale_cli.mcp import server_arguments
 
 if TYPE_CHECKING:
     from fastmcp import Client
@@ -40,13 +41,6 @@ class Answer:
     text: str
     seconds: float
     facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-def server_arguments(options: Options) -> list[str]:
-    """What follows the interpreter's name: the server with writes, for the command's own cluster."""
-    chosen = ["-m", "claudescale_mcp", "--context", options.context, "--namespace", options.namespace]
-    kubeconfig = ["--kubeconfig", options.kubeconfig] if options.kubeconfig else []
-    return [*chosen, *kubeconfig, "--allow-writes"]
 
 
 class Connection:

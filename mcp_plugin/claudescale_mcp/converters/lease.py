@@ -197,4 +197,4 @@ def _rule(rule: Mapping[str, Any]) -> outputs.Rule:
 
 def _times(answer: door.Answer) -> tuple[str, str]:
     lease = Lease.from_object(answer.lease)
-    return f"{moments.text(lease.start)[:19]}Z", f"{moments.text(lease.end)[:19]}Z"
+    return moments.to_the_second(lease.start), moments.to_the_second(lease.end)

@@ -50,6 +50,11 @@ def text(seconds: float) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
+def to_the_second(seconds: float) -> str:
+    """The moment in UTC, cut to the second: 2026-03-01T10:00:00Z. ClaudeScaleError outside years 1 to 9999."""
+    return f"{text(seconds)[:19]}Z"
+
+
 def _shown(text: str) -> str:
     # repr, because a line break or a control character may be what is wrong.
     return repr(text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…") if text else "an empty text"

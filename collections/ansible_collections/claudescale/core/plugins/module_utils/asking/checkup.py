@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any, TypeVar
+from concurrent.futures import Future
+from typing import Any
 
 from ansible_collections.claudescale.core.plugins.module_utils.asking.findings import Miss
 from ansible_collections.claudescale.core.plugins.module_utils.asking.gather import last_records
@@ -16,6 +17,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.asking.reading im
 from ansible_collections.claudescale.core.plugins.module_utils.asking.state import RECORDS_SHOWN
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ApiError, ClusterStopped
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.prometheus import SERVICE
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.together import answer_of, together
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import API_VERSION, CONTROLLER
 
@@ -23,8 +25,6 @@ PART_SECONDS = 2.0  # all parts have it together, because they are asked side by
 FIRST_SECONDS = 1.0
 # How many targets of Prometheus answer it (up is 1) and how many do not (0). Whoever answers that is ready.
 TARGETS = 'count_values("up", up)'
-
-Found = TypeVar("Found")
 
 
 def readings(reader: Reader, *, near: int | None = None, seconds: float = PART_SECONDS) -> Readings:
@@ -59,20 +59,16 @@ def readings(reader: Reader, *, near: int | None = None, seconds: float = PART_S
         "leases": listed(reader.path("capacityleases")),
         "records": lambda: last_records(reader, RECORDS_SHOWN, near=near),
     }
-    pool = ThreadPoolExecutor(len(asks))
-    parts = {name: pool.submit(ask) for name, ask in asks.items()}
-    wait(parts.values(), timeout=seconds)
-    # What still waits ends by the client's own time-outs, and nobody waits for it.
-    pool.shutdown(wait=False, cancel_futures=True)
-    return Readings(**{name: _result(future) for name, future in parts.items()})
+    until = time.monotonic() + seconds
+    answers = together(asks, at_once=len(asks))
+    return Readings(**{name: _part(answer, until) for name, answer in answers.items()})
 
 
-def _result(future: Future[Found]) -> Found | Miss:
-    if not future.done():
-        return Miss.SILENT
+def _part(answer: Future[Any], until: float) -> Any:
+    """A part, or why there is none at a monotonic time."""
     try:
-        return future.result()
-    except ClusterStopped:
+        return answer_of(answer, until)
+    except (TimeoutError, ClusterStopped):
         return Miss.SILENT
     except ApiError as error:
         return {403: Miss.FORBIDDEN, 404: Miss.ABSENT}.get(error.status, Miss.REFUSED)

@@ -57,7 +57,7 @@ def last_record(reader: Reader, *, near: int | None = None) -> int:
 
 def record_at(reader: Reader, sequence: int) -> dict[str, Any] | None:
     """One record as the API server has it."""
-    return reader.client.find(reader.path("scalingrecords", chain.record_name(sequence)))
+    return reader.client.find(chain.record_path(reader.namespace, sequence))
 
 
 def records_at(reader: Reader, sequences: Iterable[int]) -> dict[int, dict[str, Any] | None]:

@@ -18,6 +18,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.lease.ledger impo
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import WorkloadRef
 from ansible_collections.claudescale.core.plugins.module_utils.record import chain
 from ansible_collections.claudescale.core.plugins.module_utils.record.flaws import Flaw, RecordBroken
+from ansible_collections.claudescale.core.plugins.module_utils.record.payload import part
 
 # An answer of 2,500 tokens holds a page of these; measured in tests/doors/test_mcp_contracts.py.
 A_PAGE = 9
@@ -156,8 +157,8 @@ def _leases_of(fields: Mapping[str, Any]) -> tuple[str, ...]:
 def _entry(record: chain.Record) -> Entry:
     fields = record.fields
     copies = chain.copies(fields)
-    lease = _part(fields, "lease")
-    floor = _part(fields, "floor")
+    lease = part(fields, "lease")
+    floor = part(fields, "floor")
     return Entry(
         sequence=record.sequence,
         time=f"{fields['time'][:19]}Z",
@@ -178,11 +179,6 @@ def _entry(record: chain.Record) -> Entry:
         reason=clean_or_none(lease.get("reason"), LONGEST_REASON),
         hash=record.hash[:HASH_SHOWN],
     )
-
-
-def _part(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = fields.get(name)
-    return found if isinstance(found, dict) else {}
 
 
 def _count(value: object) -> int | None:

@@ -110,7 +110,6 @@ def preview(reader: Reader, name: str, spec: Mapping[str, Any], now: float) -> r
     )
     autoscalers = tuple(found for found in reader.autoscalers() if found.workload == workload)
     main = autoscalers[0] if len(autoscalers) == 1 else None
-    base = None if main is None else (main.held.base if main.held and main.held.base else main.floor)
     others = [other for other in reader.leases() if other.workload == workload and other.name != name]
     facts = rules.Facts(
         lease=lease,
@@ -118,7 +117,7 @@ def preview(reader: Reader, name: str, spec: Mapping[str, Any], now: float) -> r
         policy=reader.policy(workload),
         workload=reader.workload(workload),
         autoscalers=autoscalers,
-        base=base,
+        base=main.base if main is not None else None,
         earlier=sum(other.phase in (Phase.PENDING, Phase.ACTIVE) for other in others),
     )
     return rules.decide(facts)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ansible_collections.claudescale.core.plugins.module_utils.lease import rules
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import Autoscaler, Workload
 
 
@@ -52,14 +53,14 @@ def rule(
         return Ruling(course=Course.LEASE, code="NamedAlready", present=present)
     if workload is None:
         return Ruling(course=Course.REFUSED, code="WorkloadNotFound")
-    obstacle = _obstacle(workload, autoscalers)
+    obstacle = rules.obstacle(autoscalers, workload.replicas)
     if obstacle is not None:
         return Ruling(course=Course.REFUSED, code=obstacle, present=present)
     owner = autoscalers[0]
     numbers = {
         "present": workload.replicas,
         "floor": owner.floor,
-        "base": owner.held.base if owner.held is not None and owner.held.base is not None else owner.floor,
+        "base": owner.base,
     }
     held_by = owner.held.leases if owner.held is not None else ()
     if asked > workload.replicas:
@@ -67,14 +68,3 @@ def rule(
     if asked == workload.replicas:
         return Ruling(course=Course.UNCHANGED, code="AlreadySo", held_by=held_by, **numbers)
     return Ruling(course=Course.REFUSED, code="ScalingDown", held_by=held_by, **numbers)
-
-
-def _obstacle(workload: Workload, autoscalers: Sequence[Autoscaler]) -> str | None:
-    """The code of why there is no one autoscaler that a lease could go to; the same codes as the rules of leases."""
-    if not autoscalers:
-        return "NoAutoscaler"
-    if len(autoscalers) > 1:
-        return "SeveralAutoscalers"
-    if autoscalers[0].by_keda:
-        return "ManagedByKeda"
-    return "AutoscalerDisabled" if workload.replicas == 0 else None

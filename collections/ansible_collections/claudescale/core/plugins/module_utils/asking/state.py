@@ -18,6 +18,7 @@ from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.asking.foreign import clean, clean_or_none
 from ansible_collections.claudescale.core.plugins.module_utils.cluster import overview
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
+from ansible_collections.claudescale.core.plugins.module_utils.lease import rules
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import (
     CONTROLLER,
     Autoscaler,
@@ -52,6 +53,15 @@ class CountOwner(StrEnum):
     KEDA = "Keda"
     DISABLED = "DisabledByZeroReplicas"
     PEOPLE = "People"
+
+
+OWNERS = {
+    None: CountOwner.AUTOSCALER,
+    rules.NO_AUTOSCALER: CountOwner.PEOPLE,
+    rules.SEVERAL_AUTOSCALERS: CountOwner.SEVERAL,
+    rules.MANAGED_BY_KEDA: CountOwner.KEDA,
+    rules.AUTOSCALER_DISABLED: CountOwner.DISABLED,
+}
 
 
 class Presence(StrEnum):
@@ -315,7 +325,7 @@ def _workloads(objects: Objects, policies: Mapping[WorkloadRef, Policy]) -> list
                     ref=ref,
                     workload=_shown(ref),
                     replicas=replicas,
-                    count_owner=_owner([pair[0] for pair in its], replicas),
+                    count_owner=OWNERS[rules.obstacle([pair[0] for pair in its], replicas)],
                     pods=pods_of(pod for pod in objects.pods if _selects(item["spec"].get("selector") or {}, pod)),
                     autoscaler=_autoscaler(*only) if only else None,
                     policy=policy_state(policy) if policy else None,
@@ -324,22 +334,12 @@ def _workloads(objects: Objects, policies: Mapping[WorkloadRef, Policy]) -> list
     return sorted(found, key=lambda one: (one.policy is None, one.autoscaler is None, one.ref))
 
 
-def _owner(autoscalers: list[Autoscaler], replicas: int) -> CountOwner:
-    if not autoscalers:
-        return CountOwner.PEOPLE
-    if len(autoscalers) > 1:
-        return CountOwner.SEVERAL
-    if autoscalers[0].by_keda:
-        return CountOwner.KEDA
-    return CountOwner.DISABLED if replicas == 0 else CountOwner.AUTOSCALER
-
-
 def _autoscaler(found: Autoscaler, numbers: overview.Scaling) -> AutoscalerState:
     held = found.held
     return AutoscalerState(
         name=clean(found.name, LONGEST_NAME),
         floor=found.floor,
-        base=held.base if held is not None and held.base is not None else found.floor,
+        base=found.base,
         maximum=found.maximum,
         current=numbers.current,
         wanted=numbers.wanted,
@@ -557,6 +557,6 @@ def _shown(ref: WorkloadRef) -> str:
 def _seconds(moment: float) -> str:
     """A moment to the second: 2026-03-01T10:00:00Z; what no clock can say as it stands."""
     try:
-        return moments.text(moment)[:19] + "Z"
+        return moments.to_the_second(moment)
     except ClaudeScaleError:
         return str(moment)

@@ -16,7 +16,7 @@ from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ApiError, ClusterClient
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 from ansible_collections.claudescale.core.plugins.module_utils.lease.ledger import Ledger
-from ansible_collections.claudescale.core.plugins.module_utils.lease.model import API_VERSION, CONTROLLER
+from ansible_collections.claudescale.core.plugins.module_utils.lease.model import CONTROLLER
 from ansible_collections.claudescale.core.plugins.module_utils.record import chain
 from ansible_collections.claudescale.core.plugins.module_utils.record.flaws import RecordBroken
 
@@ -37,7 +37,7 @@ class Journal:
     def __init__(self, client: ClusterClient, namespace: str) -> None:
         self.client = client
         self.namespace = namespace
-        self.path = f"/apis/{API_VERSION}/namespaces/{namespace}/scalingrecords"
+        self.path = chain.records_path(namespace)
         self.ledger = Ledger()
         self.broken: str | None = None  # what was found wrong while reading, for a metric and the log
 
@@ -72,7 +72,7 @@ class Journal:
     def catch_up(self) -> None:
         """Read the links that others wrote after the head; RecordUnavailable at one that cannot be read at all."""
         while (before := self.head) is not None:
-            item = self.client.find(f"{self.path}/{chain.record_name(before.sequence + 1)}")
+            item = self.client.find(chain.record_path(self.namespace, before.sequence + 1))
             if item is None:
                 return
             self._fold(self.ledger, item)

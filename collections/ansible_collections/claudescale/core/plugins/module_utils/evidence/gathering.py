@@ -13,6 +13,12 @@ from typing import Any
 from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.prometheus import Prometheus, QueryError
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.together import (
+    AT_ONCE,
+    answer_of,
+    give_up,
+    together,
+)
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.ground import ground_of
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.metrics import (
     SILENCE_SECONDS,
@@ -30,12 +36,6 @@ from ansible_collections.claudescale.core.plugins.module_utils.evidence.queries 
     Subject,
 )
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.records import WRITES, history
-from ansible_collections.claudescale.core.plugins.module_utils.evidence.together import (
-    AT_ONCE,
-    answer_of,
-    give_up,
-    together,
-)
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import WorkloadRef, read_leases
 from ansible_collections.claudescale.core.plugins.module_utils.record import chain
 from ansible_collections.claudescale.core.plugins.module_utils.record.flaws import RecordBroken
@@ -101,6 +101,7 @@ def gather(
         ),
         ground=ground_of(workload, objects["workload"], objects["autoscalers"]),
         figures=figures,
+        is_there=objects["workload"] is not None,
     )
 
 
@@ -142,8 +143,7 @@ def _records(cluster: ClusterClient, sequences: range, until: float) -> list[dic
     """The records of these sequences, None for one that is not there."""
 
     def find(sequence: int) -> Callable[[], dict[str, Any] | None]:
-        space = f"/apis/{chain.API_VERSION}/namespaces/{cluster.namespace}"
-        return lambda: cluster.find(f"{space}/scalingrecords/{chain.record_name(sequence)}")
+        return lambda: cluster.find(chain.record_path(cluster.namespace, sequence))
 
     answers = together({str(sequence): find(sequence) for sequence in sequences})
     return [answer_of(answer, until) for answer in answers.values()]

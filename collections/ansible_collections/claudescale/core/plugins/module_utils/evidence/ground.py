@@ -28,7 +28,7 @@ def ground_of(
     return Ground(
         maximum=found.maximum,
         floor=found.floor,
-        base=found.held.base if found.held is not None and found.held.base is not None else found.floor,
+        base=found.base,
         held=found.held is not None and found.held.base is not None,
         cores_per_replica=_cores_per_replica(its[0], item),
     )

@@ -16,20 +16,21 @@ from ansible_collections.claudescale.core.plugins.module_utils.cluster.prometheu
     QueryError,
     Sample,
 )
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.together import (
+    answer_of,
+    give_up,
+    together,
+)
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
-from ansible_collections.claudescale.core.plugins.module_utils.evidence.model import Reading, shown
+from ansible_collections.claudescale.core.plugins.module_utils.evidence.model import Reading
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.queries import (
     FIGURES,
     Query,
     Subject,
     newest,
 )
-from ansible_collections.claudescale.core.plugins.module_utils.evidence.together import (
-    answer_of,
-    give_up,
-    together,
-)
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import WorkloadRef
+from ansible_collections.claudescale.core.plugins.module_utils.moments import to_the_second
 
 WHOLE_SECONDS = 5.0  # for all figures
 SILENCE_SECONDS = 4.0  # of Prometheus, for one try
@@ -96,7 +97,7 @@ class Questions:
         return replace(
             blank,
             value=samples[0].value,
-            time=shown(taken) if taken is not None else None,
+            time=to_the_second(taken) if taken is not None else None,
             stale=taken is None or self.now - taken > STALE_SECONDS,
         )
 
@@ -128,7 +129,7 @@ def read_metrics(
     return Metrics(
         namespace=subject.namespace,
         workload=str(workload),
-        time=shown(now),
+        time=to_the_second(now),
         seconds=seconds,
         readings=tuple(readings.values()),
     )

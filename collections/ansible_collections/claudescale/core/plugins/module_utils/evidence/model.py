@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.queries import (
     LEAST_SECONDS,
@@ -25,11 +24,6 @@ from ansible_collections.claudescale.core.plugins.module_utils.lease.model impor
 MOST_POINTS = 120
 
 Point = tuple[float, float]  # when, value
-
-
-def shown(moment: float) -> str:
-    """A moment to the second: 2026-03-01T10:00:00Z."""
-    return moments.text(moment)[:19] + "Z"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +112,10 @@ class Ground:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What happened to a workload in a window, as it was read. `series` and `figures` by their queries' names."""
+    """What happened to a workload in a window, as it was read. `series` and `figures` by their queries' names.
+
+    `is_there`: it stands now.
+    """
 
     namespace: str
     workload: WorkloadRef
@@ -127,6 +124,13 @@ class Evidence:
     history: History
     ground: Ground
     figures: Mapping[str, Reading] = field(default_factory=dict)
+    is_there: bool = True
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the workload is there, or anybody ever heard of it, as far as could be read."""
+        told = self.history.decisions or self.history.changes or self.history.lives or self.history.contested
+        return self.is_there or bool(told) or any(one.points for one in self.series.values())
 
     def points(self, query: Query) -> tuple[Point, ...]:
         """The points of a series; () where it was not read."""

@@ -21,10 +21,11 @@ from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 from ansible_collections.claudescale.core.plugins.module_utils.evidence import queries
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.capacity import stretches
-from ansible_collections.claudescale.core.plugins.module_utils.evidence.model import Evidence, shown
+from ansible_collections.claudescale.core.plugins.module_utils.evidence.model import Evidence
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.queries import Query
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.report import in_force, replicas_of
 from ansible_collections.claudescale.core.plugins.module_utils.lease import ledger
+from ansible_collections.claudescale.core.plugins.module_utils.moments import to_the_second
 
 MOST_BYTES = 100_000
 INCHES = (8.0, 5.0)
@@ -90,9 +91,8 @@ def _has_home() -> bool:
 def _draw(figure: Any, evidence: Evidence) -> None:
     window = evidence.window
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    figure.suptitle(
-        f"{_short(str(evidence.workload), 2 * LONGEST_NAME)}: {shown(window.start)} to {shown(window.end)}", fontsize=10
-    )
+    span = f"{to_the_second(window.start)} to {to_the_second(window.end)}"
+    figure.suptitle(f"{_short(str(evidence.workload), 2 * LONGEST_NAME)}: {span}", fontsize=10)
     _load(above, evidence)
     _pods(below, evidence)
     _leases((above, below), evidence)

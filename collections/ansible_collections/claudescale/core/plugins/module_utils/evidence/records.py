@@ -17,6 +17,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.errors import Cla
 from ansible_collections.claudescale.core.plugins.module_utils.lease import ledger
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import Lease, Phase, WorkloadRef, is_name
 from ansible_collections.claudescale.core.plugins.module_utils.record import chain
+from ansible_collections.claudescale.core.plugins.module_utils.record.payload import part
 
 CODE = re.compile(r"[A-Za-z]{1,60}")
 UNKNOWN = "Unknown"
@@ -127,7 +128,7 @@ def history(
 
 
 def _is_about(fields: Mapping[str, Any], workload: WorkloadRef) -> bool:
-    of = _part(fields, "workload")
+    of = part(fields, "workload")
     return (of.get("kind"), of.get("name")) == (workload.kind, workload.name)
 
 
@@ -137,13 +138,13 @@ def _decided(fields: Mapping[str, Any], time: float) -> Decided | None:
     return Decided(
         time=time,
         outcome=fields["outcome"],
-        code=_code(_part(fields, "decision").get("code")) or UNKNOWN,
+        code=_code(part(fields, "decision").get("code")) or UNKNOWN,
         count=_count(fields.get("count")) or 1,
     )
 
 
 def _change(fields: Mapping[str, Any], time: float) -> Change | None:
-    floor = _part(fields, "floor")
+    floor = part(fields, "floor")
     before, applied, base = (_count(floor.get(name)) for name in ("before", "applied", "base"))
     if fields["outcome"] != ledger.SUCCEEDED or before is None or applied is None or base is None:
         return None
@@ -159,7 +160,7 @@ def _change(fields: Mapping[str, Any], time: float) -> Change | None:
 
 
 def _live(lives: dict[str, Life], fields: Mapping[str, Any], time: float) -> None:
-    lease, event = _part(fields, "lease"), fields["event"]
+    lease, event = part(fields, "lease"), fields["event"]
     uid, name = lease.get("uid"), _name(lease.get("name"))
     asked = event == ledger.LEASE_REQUESTED and fields["outcome"] == ledger.ACCEPTED
     began = event == ledger.FLOOR_WRITTEN and fields["outcome"] == ledger.SUCCEEDED
@@ -186,11 +187,6 @@ def _begun(life: Life, since: float | None) -> Life:
     if life.began is not None or life.start is None or life.ended is None or since is None:
         return life
     return replace(life, began=life.start) if life.start < min(since, life.ended) else life
-
-
-def _part(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = fields.get(name)
-    return found if isinstance(found, dict) else {}
 
 
 def _count(value: object) -> int | None:

@@ -20,10 +20,11 @@ from ansible_collections.claudescale.core.plugins.module_utils.evidence.findings
     findings,
     steady,
 )
-from ansible_collections.claudescale.core.plugins.module_utils.evidence.model import Evidence, Reading, shown
+from ansible_collections.claudescale.core.plugins.module_utils.evidence.model import Evidence, Reading
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.queries import Query
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.records import Decided, Life
 from ansible_collections.claudescale.core.plugins.module_utils.lease import ledger
+from ansible_collections.claudescale.core.plugins.module_utils.moments import to_the_second
 
 GAPS_SHOWN = 6  # the longest
 
@@ -156,8 +157,8 @@ def report(evidence: Evidence, *, slow_seconds: float = SLOW_SECONDS) -> Report:
     return Report(
         namespace=evidence.namespace,
         workload=str(evidence.workload),
-        start=shown(window.start),
-        end=shown(window.end),
+        start=to_the_second(window.start),
+        end=to_the_second(window.end),
         seconds=int(window.seconds),
         step_seconds=window.step,
         load=_course(evidence, queries.REQUEST_RATE),
@@ -172,7 +173,7 @@ def report(evidence: Evidence, *, slow_seconds: float = SLOW_SECONDS) -> Report:
         refused=sum(one.count for one in decided if one.outcome == ledger.REFUSED),
         leases=tuple(_span(evidence, life) for life in in_force(evidence)),
         floor=tuple(
-            FloorStep(time=shown(one.start), floor=one.floor, base=one.base, held=one.held, leases=one.leases)
+            FloorStep(time=to_the_second(one.start), floor=one.floor, base=one.base, held=one.held, leases=one.leases)
             for one in floors
         ),
         gaps=_missing(evidence, replicas),
@@ -208,8 +209,8 @@ def _course(evidence: Evidence, query: Query) -> Course | None:
         name=query.name,
         unit=query.unit,
         query=evidence.series[query.name].promql,
-        lowest=Extreme(value=lowest[1], time=shown(lowest[0])),
-        highest=Extreme(value=highest[1], time=shown(highest[0])),
+        lowest=Extreme(value=lowest[1], time=to_the_second(lowest[0])),
+        highest=Extreme(value=highest[1], time=to_the_second(highest[0])),
         mean=sum(value for _time, value in points) / len(points),
         missing_seconds=sum(gap.end - gap.start for gap in gaps(points, evidence.window)),
     )
@@ -238,8 +239,8 @@ def _counts(decided: Iterable[Decided]) -> tuple[DecisionCount, ...]:
             outcome=outcome,
             code=code,
             count=sum(one.count for one in group),
-            first=shown(min(one.time for one in group)),
-            last=shown(max(one.time for one in group)),
+            first=to_the_second(min(one.time for one in group)),
+            last=to_the_second(max(one.time for one in group)),
         )
         for (outcome, code), group in groups.items()
     ]
@@ -251,8 +252,8 @@ def _span(evidence: Evidence, life: Life) -> LeaseSpan:
     return LeaseSpan(
         name=life.name,
         replicas=life.replicas,
-        began=shown(life.began) if life.began is not None else None,
-        ended=shown(life.ended) if life.ended is not None else None,
+        began=to_the_second(life.began) if life.began is not None else None,
+        ended=to_the_second(life.ended) if life.ended is not None else None,
         cause=life.cause,
         began_here=life.began is not None and life.began >= window.start,
         ended_here=life.ended is not None and life.ended < window.end,
@@ -261,7 +262,12 @@ def _span(evidence: Evidence, life: Life) -> LeaseSpan:
 
 def _missing(evidence: Evidence, replicas: Query | None) -> tuple[Missing, ...]:
     found = [
-        Missing(series=query.name, start=shown(gap.start), end=shown(gap.end), seconds=gap.end - gap.start)
+        Missing(
+            series=query.name,
+            start=to_the_second(gap.start),
+            end=to_the_second(gap.end),
+            seconds=gap.end - gap.start,
+        )
         for query in steady(evidence, replicas)
         for gap in gaps(evidence.points(query), evidence.window)
     ]

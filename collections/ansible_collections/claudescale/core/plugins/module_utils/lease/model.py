@@ -286,6 +286,11 @@ class Autoscaler:
         )
 
     @property
+    def base(self) -> int:
+        """The floor without any lease; what stands, where the annotation that says it cannot be read."""
+        return self.held.base if self.held is not None and self.held.base is not None else self.floor
+
+    @property
     def writer(self) -> str:
         """Who wrote minReplicas, if not the controller: the manager's name, "unknown" where the API server has none."""
         return next((owner.manager for owner in self.owners if owner.manager != CONTROLLER), "unknown")

@@ -9,7 +9,7 @@ The first refusal gives the decision its code. Another rule is one more function
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,10 @@ from ansible_collections.claudescale.core.plugins.module_utils.lease.model impor
 )
 
 ALLOWED = "Allowed"
+NO_AUTOSCALER = "NoAutoscaler"
+SEVERAL_AUTOSCALERS = "SeveralAutoscalers"
+MANAGED_BY_KEDA = "ManagedByKeda"
+AUTOSCALER_DISABLED = "AutoscalerDisabled"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,27 +153,39 @@ def _workload(facts: Facts) -> Verdict | None:
     return Verdict(rule="Workload", passed=True, code="WorkloadFound", message=f"{facts.lease.workload} is there")
 
 
+def obstacle(autoscalers: Sequence[Autoscaler], replicas: int) -> str | None:
+    """The code of why a workload at so many replicas has no one autoscaler that a lease could go to; None if it has."""
+    if not autoscalers:
+        return NO_AUTOSCALER
+    if len(autoscalers) > 1:
+        return SEVERAL_AUTOSCALERS
+    if autoscalers[0].by_keda:
+        return MANAGED_BY_KEDA
+    return AUTOSCALER_DISABLED if replicas == 0 else None
+
+
 def _autoscaler(facts: Facts) -> Verdict | None:
     if facts.workload is None:
         return None
     found = facts.autoscalers
-    if not found:
+    code = obstacle(found, facts.workload.replicas)
+    if code == NO_AUTOSCALER:
         what = "has no HorizontalPodAutoscaler: a lease raises an autoscaler's floor, so there is nothing to raise"
-        return _no_autoscaler("NoAutoscaler", f"{facts.lease.workload} {what}")
-    if len(found) > 1:
+        return _no_autoscaler(code, f"{facts.lease.workload} {what}")
+    if code == SEVERAL_AUTOSCALERS:
         names = ", ".join(sorted(autoscaler.name for autoscaler in found))
         return _no_autoscaler(
-            "SeveralAutoscalers",
+            code,
             f"{facts.lease.workload} has {len(found)} autoscalers ({names}): leave one of them",
         )
-    if found[0].by_keda:
+    if code == MANAGED_BY_KEDA:
         return _no_autoscaler(
-            "ManagedByKeda",
+            code,
             f"autoscaler {found[0].name} belongs to a KEDA ScaledObject, which would write its own floor back",
         )
-    if facts.workload.replicas == 0:
+    if code == AUTOSCALER_DISABLED:
         return _no_autoscaler(
-            "AutoscalerDisabled",
+            code,
             f"{facts.lease.workload} is at 0 replicas, which switches its autoscaler off: bring it to 1 first",
         )
     return Verdict(

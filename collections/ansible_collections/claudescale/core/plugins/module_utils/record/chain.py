@@ -94,6 +94,16 @@ def record_hash(previous: str, payload: str) -> str:
     return hashlib.sha256(PREFIX + previous.encode() + b"\n" + payload.encode()).hexdigest()
 
 
+def records_path(namespace: str) -> str:
+    """Where the API server has a namespace's records; each by its name below it."""
+    return f"/apis/{API_VERSION}/namespaces/{namespace}/scalingrecords"
+
+
+def record_path(namespace: str, sequence: int) -> str:
+    """Where the API server has one record."""
+    return f"{records_path(namespace)}/{record_name(sequence)}"
+
+
 def record_name(sequence: int) -> str:
     """The name of the record of that sequence: two writers of one link meet at the API server."""
     return f"record-{sequence:010d}"

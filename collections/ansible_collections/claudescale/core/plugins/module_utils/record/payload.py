@@ -48,6 +48,12 @@ def read(payload: str) -> dict[str, Any]:
     return fields
 
 
+def part(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An object in a payload; {} where there is none."""
+    found = fields.get(name)
+    return found if isinstance(found, dict) else {}
+
+
 def is_count(value: object) -> bool:
     """Whether it is a whole number from 0 on, and no True and no 1.0, which are equal to one."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**18

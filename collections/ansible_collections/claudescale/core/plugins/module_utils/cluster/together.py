@@ -13,11 +13,19 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 AT_ONCE = 8
 
+Found = TypeVar("Found")
 Question = tuple["Future[Any]", Callable[[], Any]]
+
+
+def begin(ask: Callable[[], Found]) -> Future[Found]:
+    """Ask one question; the answer to come."""
+    answer: Future[Found] = Future()
+    _thread(lambda: _answer(answer, ask))
+    return answer
 
 
 def together(questions: Mapping[str, Callable[[], Any]], *, at_once: int = AT_ONCE) -> dict[str, Future[Any]]:
@@ -38,7 +46,7 @@ def together(questions: Mapping[str, Callable[[], Any]], *, at_once: int = AT_ON
                 _answer(answer, ask)
 
     for _number in range(min(at_once, len(answers))):
-        threading.Thread(target=work, name="claudescale-evidence", daemon=True).start()
+        _thread(work)
     return answers
 
 
@@ -55,6 +63,10 @@ def give_up(answers: Mapping[str, Future[Any]]) -> None:
     """Ask nothing that was not begun."""
     for answer in answers.values():
         answer.cancel()
+
+
+def _thread(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, name="claudescale-asks", daemon=True).start()
 
 
 def _answer(answer: Future[Any], ask: Callable[[], Any]) -> None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 
-from tests.mcp.programs import cache, programs, step
+from tests.mcp.programs import cache, once, programs, step
 from tests.support import Cluster
 
 NAME = "kubernetes-mcp-server"
@@ -30,14 +29,7 @@ def binary() -> Path:
     """The program; AssertionError where it cannot be installed."""
     pins = b"".join((LOCK / name).read_bytes() for name in FILES)
     place = cache() / f"{NAME}-{hashlib.sha256(pins).hexdigest()[:12]}"
-    if not place.exists():
-        partial = place.with_name(f"{place.name}.{os.getpid()}")
-        try:
-            install(partial)
-            if not place.exists():
-                partial.rename(place)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    once(place, install)
     return place / "node_modules" / PACKAGE / "bin" / PACKAGE
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any
 
 from claudescale_cli.mcp_test.calls import tokens_of
 
-from tests.doors.mcp_double import Stdio, Told
+from tests.doors.mcp_double import Process, Told
 
 STARTS = 5
 ROUNDS = 100
@@ -21,25 +20,8 @@ MEMORY_CALLS = 50
 Call = tuple[str, dict[str, Any]]  # a tool and its arguments
 
 
-class Server(Stdio):
+class Server(Process):
     """Any MCP server over stdio, whatever program it is."""
-
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        self.began = time.monotonic()
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=dict(environment),
-        )
-        self.messages = []
-        self._last = -1
-
-    def __enter__(self) -> Server:
-        super().__enter__()
-        return self
 
     def ask(self, tool: str, /, **arguments: Any) -> Told:
         began = time.monotonic()

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import datetime
 import http.client
-import ipaddress
 import json
 import socket
 import ssl
@@ -25,9 +23,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.certificates import server_side
 
 PERSON, ACCOUNT, NOBODY = "person", "account", "nobody"
 SILENCE_SECONDS = 60.0
@@ -85,7 +82,7 @@ class AuditingProxy:
             }
         else:
             user = {"token": self.person.authorization().removeprefix("Bearer ")}
-        authority = _encoded((self.folder / "proxy.pem").read_bytes())
+        authority = _encoded((self.folder / "tls.pem").read_bytes())
         cluster = {"server": url or self.url, "certificate-authority-data": authority}
         whole = {
             "apiVersion": "v1",
@@ -134,9 +131,7 @@ class AuditingProxy:
         return {(one.method, one.path) for one in list(self.heard) if one.who == who}
 
     def _server_side(self) -> ssl.SSLContext:
-        _make_certificate(self.folder)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.folder / "proxy.pem", self.folder / "proxy.key")
+        context = server_side(self.folder)
         certificate = self.person.configuration.cert_file
         if certificate:
             # Whoever signed it, this one certificate is known.
@@ -240,27 +235,3 @@ def auditing_proxy(person: ClusterClient, folder: Path) -> Iterator[AuditingProx
 
 def _encoded(content: bytes) -> str:
     return base64.b64encode(content).decode()
-
-
-def _make_certificate(folder: Path) -> None:
-    """proxy.pem and proxy.key of 127.0.0.1, good for a day, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(address, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "proxy.pem").write_bytes(certificate.public_bytes(pem))
-    (folder / "proxy.key").write_bytes(private)

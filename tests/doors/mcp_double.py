@@ -8,11 +8,11 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.asking.checkup import TARGETS
@@ -256,23 +256,24 @@ def asked(server: FastMCP | Place, calls: list[tuple[str, dict[str, Any]]]) -> l
     return asyncio.run(run())
 
 
-class Stdio:
-    """The real server as a client starts it; every line on its standard output is kept, and must be JSON-RPC."""
+class Process:
+    """Any MCP server as a client starts it; every line on its standard output is kept, and must be JSON-RPC."""
 
-    def __init__(self, *options: str, command: tuple[str, ...] = ("-m", "claudescale_mcp"), **environment: str) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path | None = None) -> None:
         self.began = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, *command, *options],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=dict(environment),
+            cwd=folder,
         )
         self.messages: list[dict[str, Any]] = []
         self._last = -1
 
-    def __enter__(self) -> Stdio:
+    def __enter__(self) -> Self:
         client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
         self.initialized = self.request("initialize", client)
         self.ready_seconds = time.monotonic() - self.began
@@ -329,3 +330,10 @@ class Stdio:
             facts=result.get("structuredContent", {}),
             seconds=time.monotonic() - began,
         )
+
+
+class Stdio(Process):
+    """The real server."""
+
+    def __init__(self, *options: str, command: tuple[str, ...] = ("-m", "claudescale_mcp"), **environment: str) -> None:
+        super().__init__([sys.executable, *command, *options], environment)

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from claudescale_cli.mcp_test.target import Target, first_target
 
 from tests.doors.cluster_double import HPA, REVIEW, write_kubeconfig
 from tests.doors.lease_double import LEASES, POLICIES, POLICY
-from tests.doors.mcp_double import DEPLOYMENTS, TOKEN, McpCluster, mcp_cluster
+from tests.doors.mcp_double import DEPLOYMENTS, TOKEN, McpCluster
 from tests.engine.http_double import Asked, Reply, refused_address
 
 READS = {"get_current_state", "cluster_status", "get_metrics", "get_records", "generate_report"}
@@ -62,12 +61,6 @@ class Said:
     def problems(self) -> dict[str, str]:
         """Each tool's last problem."""
         return {row["tool"]: row["problem"] for row in self.rows() if not row["ok"]}
-
-
-@pytest.fixture
-def cluster() -> Iterator[McpCluster]:
-    with mcp_cluster() as found:
-        yield found
 
 
 @pytest.fixture

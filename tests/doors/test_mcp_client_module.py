@@ -8,8 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.clients import co
 from ansible_collections.claudescale.core.plugins.module_utils.clients.configuration import NOTE
 from ansible_collections.claudescale.core.plugins.modules import mcp_client
 
-from tests.doors.mcp_double import McpCluster, Stdio, mcp_cluster
+from tests.doors.mcp_double import McpCluster, Process
 from tests.support import ROOT
 
 BIN = Path(sys.executable).parent
@@ -382,28 +381,9 @@ def test_what_is_not_ours_stays_with_a_warning(file: Path) -> None:
     assert said["warnings"] == [f"_meta of {file} is no object, so that our note is not in it"]
 
 
-class Started(Stdio):
+def started(entry: dict[str, Any], folder: Path) -> Process:
     """The server as an entry says, and nothing more: its command, its environment, in a folder of somebody else."""
-
-    def __init__(self, entry: dict[str, Any], folder: Path) -> None:
-        self.began = time.monotonic()
-        self.process = subprocess.Popen(
-            [entry["command"], *entry["args"]],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=entry["env"],
-            cwd=folder,
-        )
-        self.messages = []
-        self._last = -1
-
-
-@pytest.fixture
-def cluster() -> Iterator[McpCluster]:
-    with mcp_cluster() as found:
-        yield found
+    return Process([entry["command"], *entry["args"]], entry["env"], folder)
 
 
 @pytest.mark.parametrize("client", ["claude_desktop", "claude_code"])
@@ -417,7 +397,7 @@ def test_the_written_entry_starts_the_server_with_an_empty_environment(
         (hostile / f"{name}.py").write_text("raise SystemExit('imported from the working folder')")
     for writes in (False, True):
         said = module(client=client, kubeconfig=kubeconfig, allow_writes=writes)
-        with Started(ours(Path(said["path"])), hostile) as server:
+        with started(ours(Path(said["path"])), hostile) as server:
             tools = {tool["name"] for tool in server.request("tools/list")["tools"]}
             assert "get_current_state" in tools
             assert ({"lease_capacity", "end_lease"} <= tools) == writes

@@ -32,7 +32,6 @@ from tests.doors.mcp_double import (
     McpCluster,
     ask,
     asked,
-    mcp_cluster,
     node,
     pod,
     sampled,
@@ -65,12 +64,6 @@ def tokens(value: Any) -> int:
 @pytest.fixture(scope="module")
 def tools() -> dict[str, Any]:
     return {tool["name"]: tool for tool in listed(allow_writes=True)["tools"]}
-
-
-@pytest.fixture
-def cluster() -> Iterator[McpCluster]:
-    with mcp_cluster() as found:
-        yield found
 
 
 def test_writes_are_there_only_where_they_are_allowed() -> None:

@@ -12,18 +12,17 @@ import os
 import re
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from claudescale_mcp import handlers
 from claudescale_mcp.link import Place
 from claudescale_mcp.server import build
 
 from tests.doors.cluster_double import DEMO, HPA, SPACE, write_kubeconfig
 from tests.doors.lease_double import DEMO_APP, GROUP, LEASES, POLICIES, POLICY, policy
-from tests.doors.mcp_double import FULL, SECRET, TOKEN, McpCluster, Stdio, Told, ask, asked, mcp_cluster, pod
+from tests.doors.mcp_double import FULL, SECRET, TOKEN, McpCluster, Stdio, Told, ask, asked, pod
 from tests.doors.mcp_sweep import SENTENCE, Call, Said, listed, stdio_sweep, sweep, texts
 from tests.doors.mcp_untrusted import (
     INVISIBLE,
@@ -37,7 +36,7 @@ from tests.doors.mcp_untrusted import (
 )
 from tests.engine.http_double import Asked, Reply, refused_address
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("short_wait")]
 
 BARE = {"PATH": os.environ["PATH"]}
 NOWHERE = Place(context="nowhere", namespace="claudescale", kubeconfig="/nonexistent")
@@ -45,24 +44,6 @@ CALLS = [call for call in listed(build(NOWHERE, allow_writes=True)) if call.read
 TOOLS = [call for call in CALLS if call.schema is not None]
 UNTRUSTED = untrusted_fields(CALLS)
 PROMETHEUS = f"/api/v1/{SPACE}/services/prometheus:9090/proxy/"
-
-
-@pytest.fixture
-def cluster() -> Iterator[McpCluster]:
-    with mcp_cluster() as found:
-        yield found
-
-
-@pytest.fixture
-def place(cluster: McpCluster, tmp_path: Path) -> Place:
-    return cluster.place(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The controller's answer is there at once or never in these tests."""
-    monkeypatch.setattr(handlers, "WAIT_SECONDS", 0.5)
-    monkeypatch.setattr("ansible_collections.claudescale.core.plugins.module_utils.asking.door.ANSWER_SECONDS", 0.3)
 
 
 # What others wrote

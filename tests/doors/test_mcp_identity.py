@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.claudescale.core.plugins.module_utils.cluster import accounts
-from claudescale_mcp import handlers
 from claudescale_mcp.link import Place
 from claudescale_mcp.server import build
 
@@ -38,7 +37,7 @@ from tests.doors.mcp_sweep import (
 )
 from tests.engine.http_double import Asked, Reply, refused_address
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("short_wait")]
 
 STOPPED_SECONDS = 3.0
 READ_SECONDS = 8.0  # for whatever else is wrong
@@ -49,24 +48,6 @@ BUSY = 3.0  # times as long where others use this machine, too
 BARE = {"PATH": os.environ["PATH"]}
 NOWHERE = Place(context="nowhere", namespace="claudescale", kubeconfig="/nonexistent")
 CALLS = [call for call in listed(build(NOWHERE, allow_writes=True)) if call.reads_cluster]
-
-
-@pytest.fixture
-def cluster() -> Iterator[McpCluster]:
-    with mcp_cluster() as found:
-        yield found
-
-
-@pytest.fixture
-def place(cluster: McpCluster, tmp_path: Path) -> Place:
-    return cluster.place(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The controller's answer is there at once or never in these tests."""
-    monkeypatch.setattr(handlers, "WAIT_SECONDS", 0.5)
-    monkeypatch.setattr("ansible_collections.claudescale.core.plugins.module_utils.asking.door.ANSWER_SECONDS", 0.3)
 
 
 def within(seconds: float, bound: float) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,24 +11,13 @@ from claudescale_mcp.link import USE_SECONDS, Place
 from claudescale_mcp.server import build
 
 from tests.doors.cluster_double import DEMO, PROMETHEUS
-from tests.doors.mcp_double import PERSON, SAMPLE_SECONDS, McpCluster, ask, asked, figure, mcp_cluster
+from tests.doors.mcp_double import PERSON, SAMPLE_SECONDS, McpCluster, ask, asked, figure
 from tests.engine.http_double import FOR_EVER, Asked, Reply
 
 NAMES = [query.name for query in queries.FIGURES]
 NO_PROMETHEUS = (
     "Prometheus does not answer, so there are no numbers: claudescale status shows why, make up brings it back"
 )
-
-
-@pytest.fixture
-def cluster() -> Iterator[McpCluster]:
-    with mcp_cluster() as found:
-        yield found
-
-
-@pytest.fixture
-def place(cluster: McpCluster, tmp_path: Path) -> Place:
-    return cluster.place(tmp_path)
 
 
 def readings(facts: dict[str, Any]) -> dict[str, dict[str, Any]]:

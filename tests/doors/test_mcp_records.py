@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from claudescale_mcp.link import Place
 from claudescale_mcp.server import build
 
 from tests.doors.lease_double import DEMO_APP, GROUP
-from tests.doors.mcp_double import RECORDS, McpCluster, ask, asked, mcp_cluster
+from tests.doors.mcp_double import RECORDS, McpCluster, ask, asked
 from tests.engine.http_double import Reply
 
 REFUSED = {
@@ -26,17 +24,6 @@ WRITTEN = {
     "floor": {"base": 2, "before": 2, "applied": 4, "held": True}, "leases": ["friday-launch"],
 }  # fmt: skip
 OTHER = {"event": "LeaseEnded", "outcome": "Succeeded", "cause": "Over", "lease": {"name": "other"}}
-
-
-@pytest.fixture
-def cluster() -> Iterator[McpCluster]:
-    with mcp_cluster() as found:
-        yield found
-
-
-@pytest.fixture
-def place(cluster: McpCluster, tmp_path: Path) -> Place:
-    return cluster.place(tmp_path)
 
 
 def reads(cluster: McpCluster) -> list[int]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,22 +16,11 @@ from claudescale_mcp.server import build
 
 from tests.doors.cluster_double import HPA, PROMETHEUS
 from tests.doors.lease_double import DEMO_APP, GROUP
-from tests.doors.mcp_double import PROMETHEUS_RANGE, McpCluster, ask, figure, mcp_cluster
+from tests.doors.mcp_double import PROMETHEUS_RANGE, McpCluster, ask, figure
 from tests.engine.http_double import FOR_EVER, Reply
 
 WORKLOAD = DEMO_APP.to_object()
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-@pytest.fixture
-def cluster() -> Iterator[McpCluster]:
-    with mcp_cluster() as found:
-        yield found
-
-
-@pytest.fixture
-def place(cluster: McpCluster, tmp_path: Path) -> Place:
-    return cluster.place(tmp_path)
 
 
 def ago(seconds: float) -> str:

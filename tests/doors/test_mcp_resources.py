@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +16,10 @@ from fastmcp.exceptions import McpError
 
 from tests.doors.cluster_double import write_kubeconfig
 from tests.doors.lease_double import GROUP, POLICIES, policy
-from tests.doors.mcp_double import McpCluster, Stdio, ask, mcp_cluster
+from tests.doors.mcp_double import McpCluster, Stdio, ask
 from tests.engine.http_double import Reply, refused_address
 
 NAMES = ["state", "policies", "leases", "records"]
-
-
-@pytest.fixture
-def cluster() -> Iterator[McpCluster]:
-    with mcp_cluster() as found:
-        yield found
-
-
-@pytest.fixture
-def place(cluster: McpCluster, tmp_path: Path) -> Place:
-    return cluster.place(tmp_path)
 
 
 def read(place: Place, name: str) -> Any:

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from claudescale_mcp import handlers, words
+from claudescale_mcp import words
 from claudescale_mcp.link import Place
 from claudescale_mcp.server import build
 
 from tests.doors.cluster_double import DEMO, HPA
 from tests.doors.lease_double import DEMO_APP, LEASES, POLICY
-from tests.doors.mcp_double import ASSISTANT, FULL, McpCluster, ask, asked, mcp_cluster
+from tests.doors.mcp_double import ASSISTANT, FULL, McpCluster, ask, asked
 from tests.engine.http_double import Asked, Reply
 
+pytestmark = pytest.mark.usefixtures("short_wait")
 ASKED = {**FULL, "reason": "ana says: scale to 4"}
 OWNER = "an autoscaler owns the count, so this is a lease of the policy's default of 1800 s: "
-
-
-@pytest.fixture
-def cluster() -> Iterator[McpCluster]:
-    with mcp_cluster() as found:
-        yield found
-
-
-@pytest.fixture
-def place(cluster: McpCluster, tmp_path: Path) -> Place:
-    return cluster.place(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handlers, "WAIT_SECONDS", 0.5)
-    monkeypatch.setattr("ansible_collections.claudescale.core.plugins.module_utils.asking.door.ANSWER_SECONDS", 0.3)
 
 
 def hold(cluster: McpCluster, floor: int = 4, replicas: int = 4) -> None:

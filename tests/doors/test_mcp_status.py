@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,24 +22,12 @@ from tests.doors.mcp_double import (
     TOKEN,
     McpCluster,
     ask,
-    mcp_cluster,
     node,
     pod,
     sampled,
     targets,
 )
 from tests.engine.http_double import FOR_EVER, Asked, Reply
-
-
-@pytest.fixture
-def cluster() -> Iterator[McpCluster]:
-    with mcp_cluster() as found:
-        yield found
-
-
-@pytest.fixture
-def place(cluster: McpCluster, tmp_path: Path) -> Place:
-    return cluster.place(tmp_path)
 
 
 def test_what_is_well(cluster: McpCluster, place: Place) -> None:

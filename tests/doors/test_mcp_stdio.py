@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,12 +21,6 @@ from tests.engine.http_double import refused_address
 READY_SECONDS = 2.0  # DESIGN.md's number, on a machine that does nothing else
 READS = ["get_current_state", "cluster_status", "get_metrics", "get_records", "generate_report"]
 BARE = {"PATH": os.environ["PATH"]}  # a client starts its servers with next to nothing
-
-
-@pytest.fixture
-def cluster() -> Iterator[McpCluster]:
-    with mcp_cluster() as found:
-        yield found
 
 
 def options(cluster: McpCluster, folder: Path) -> list[str]:

@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,25 +35,8 @@ from tests.doors.mcp_double import (
 )
 from tests.engine.http_double import Asked, Reply, refused_address
 
+pytestmark = pytest.mark.usefixtures("short_wait")
 ONE_LINE = 620  # characters: a sentence
-
-
-@pytest.fixture
-def cluster() -> Iterator[McpCluster]:
-    with mcp_cluster() as found:
-        yield found
-
-
-@pytest.fixture
-def place(cluster: McpCluster, tmp_path: Path) -> Place:
-    return cluster.place(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The controller's answer is there at once or never in these tests."""
-    monkeypatch.setattr(handlers, "WAIT_SECONDS", 0.5)
-    monkeypatch.setattr("ansible_collections.claudescale.core.plugins.module_utils.asking.door.ANSWER_SECONDS", 0.3)
 
 
 # What comes of a lease

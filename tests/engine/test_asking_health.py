@@ -269,4 +269,4 @@ def test_a_mistake_of_ours_is_not_hidden() -> None:
     future: Future[Any] = Future()
     future.set_exception(KeyError("x"))
     with pytest.raises(KeyError):
-        checkup._result(future)
+        checkup._part(future, until=0.0)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import itertools
 import json
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,11 +19,9 @@ from ansible_collections.claudescale.core.plugins.module_utils.cluster.client im
     ClusterStopped,
 )
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from kubernetes.client import Configuration
 
+from tests.certificates import server_side
 from tests.engine.http_double import (
     FOR_EVER,
     Asked,
@@ -364,7 +359,7 @@ def test_stops_in_a_pause(as_in_life: None) -> None:
 
 def test_the_reading_thread_ends_with_a_silent_watch(as_in_life: None, tmp_path: Path) -> None:
     """Over TLS, as in life: the read is woken by a shutdown of its socket, not left to its time-out."""
-    with http_double(watches(), tls=_server_side(tmp_path)) as double:
+    with http_double(watches(), tls=server_side(tmp_path)) as double:
         configuration = Configuration(host=double.address)
         configuration.ssl_ca_cert = str(tmp_path / "tls.pem")
         client = ClusterClient.from_configuration(configuration, namespace="space")
@@ -425,29 +420,3 @@ def test_a_fault_of_the_reader_is_raised_where_it_is_seen(monkeypatch: pytest.Mo
         follower = Follower(double.client())
         assert follower.ended()
         assert [type(error) for error in follower.raised] == [ZeroDivisionError]
-
-
-def _server_side(folder: Path) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(address, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "tls.pem").write_bytes(certificate.public_bytes(pem))
-    (folder / "key.pem").write_bytes(private)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "tls.pem", folder / "key.pem")
-    return context

@@ -15,6 +15,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.cluster.prometheu
     PrometheusAway,
     QueryError,
 )
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.together import answer_of, give_up, together
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 from ansible_collections.claudescale.core.plugins.module_utils.evidence import queries
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.gathering import Told, gather, read_back
@@ -32,7 +33,6 @@ from ansible_collections.claudescale.core.plugins.module_utils.evidence.queries 
     Subject,
     newest,
 )
-from ansible_collections.claudescale.core.plugins.module_utils.evidence.together import answer_of, give_up, together
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import WorkloadRef
 from ansible_collections.claudescale.core.plugins.module_utils.record import chain
 from kubernetes.client import Configuration

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,15 +108,21 @@ def programs() -> Programs:
     """The set, installed where it is not there yet (half a minute and 700 MB); AssertionError where it cannot be."""
     pins = [NODE.encode(), *[(LOCK / name).read_bytes() for name in ("package.json", "package-lock.json")]]
     place = cache() / f"node-{hashlib.sha256(b''.join(pins)).hexdigest()[:12]}"
-    if not place.exists():
-        partial = place.with_name(f"{place.name}.{os.getpid()}")
-        try:
-            install(partial)
-            if not place.exists():
-                partial.rename(place)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    once(place, install)
     return Programs(node=wheel(place) / "bin" / "node", modules=place / "node_modules")
+
+
+def once(place: Path, install: Callable[[Path], None]) -> None:
+    """Have it made where it is not there yet: beside its place, and renamed when it is whole."""
+    if place.exists():
+        return
+    partial = place.with_name(f"{place.name}.{os.getpid()}")
+    try:
+        install(partial)
+        if not place.exists():
+            partial.rename(place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def wheel(place: Path) -> Path:

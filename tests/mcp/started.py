@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import time
 from typing import Any
 
-from tests.doors.mcp_double import Stdio
+from tests.doors.mcp_double import Process
 
 
-class Started(Stdio):
-    """Stdio with another command than this Python's."""
-
-    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
-        self.began = time.monotonic()
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        self.messages: list[dict[str, Any]] = []
-        self._last = -1
+class Started(Process):
+    """Also says what it has."""
 
     def tools(self) -> dict[str, Any]:
         """What it lists, by name."""

@@ -9,9 +9,9 @@ from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.evidence import queries
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.model import (
     Evidence,
-    Ground,
     Reading,
     Series,
+    Standing,
     Window,
 )
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.queries import Query
@@ -23,7 +23,7 @@ NOON = 1772366400.0  # 2026-03-01T12:00:00Z
 WORKLOAD = WorkloadRef(kind="Deployment", name="demo-app")
 OTHER = WorkloadRef(kind="Deployment", name="another")
 WINDOW = Window(start=NOON, end=NOON + 1200)  # 20 minutes, a point each 11 s
-GROUND = Ground(maximum=5, floor=2, base=2, cores_per_replica=0.1)
+STANDING = Standing(maximum=5, floor=2, base=2, cores_per_replica=0.1)
 BY_NAME = {query.name: query for query in (*queries.FIGURES, *queries.SERIES)}
 
 Fields = dict[str, Any]
@@ -115,7 +115,7 @@ def evidence_of(
     *entries: Fields,
     values: Mapping[str, Callable[[float], float | None]] | None = None,
     figures: Mapping[str, float] | None = None,
-    ground: Ground = GROUND,
+    standing: Standing = STANDING,
     window: Window = WINDOW,
     **more: Any,
 ) -> Evidence:
@@ -133,7 +133,7 @@ def evidence_of(
         window=window,
         series={name: series_of(BY_NAME[name], value, window) for name, value in {**usual, **(values or {})}.items()},
         history=history_of(*entries, **more),
-        ground=ground,
+        standing=standing,
         figures={
             name: Reading(name=name, unit=BY_NAME[name].unit, query="q", value=value)
             for name, value in {"failed_share": 0.0, "restarts": 0.0, **(figures or {})}.items()

@@ -25,7 +25,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.evidence.metrics 
     NoWorkload,
     read_metrics,
 )
-from ansible_collections.claudescale.core.plugins.module_utils.evidence.model import Ground, Reading
+from ansible_collections.claudescale.core.plugins.module_utils.evidence.model import Reading, Standing
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.queries import (
     FIGURES,
     SERIES,
@@ -349,7 +349,7 @@ def test_the_evidence_of_a_window(double: HttpDouble, prometheus: Prometheus, wo
     assert evidence.points(queries.LATENCY_P95) == ()
     assert set(evidence.series) == {query.name for query in SERIES}
     assert evidence.figure(queries.RESTARTS) == 1
-    assert evidence.ground == Ground(maximum=5, floor=2, base=2)
+    assert evidence.standing == Standing(maximum=5, floor=2, base=2)
     assert [change.time - NOON for change in evidence.history.changes] == [-900, 60]
     assert len(evidence.history.decisions) == 1
     assert evidence.history.complete

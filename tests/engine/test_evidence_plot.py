@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 from ansible_collections.claudescale.core.plugins.module_utils.evidence import plot
-from ansible_collections.claudescale.core.plugins.module_utils.evidence.model import Evidence, Ground, Window
+from ansible_collections.claudescale.core.plugins.module_utils.evidence.model import Evidence, Standing, Window
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.plot import MOST_BYTES, png
 
 from tests.engine.evidence_support import (
@@ -63,7 +63,7 @@ OTHERS: dict[str, Evidence] = {
     "refusal": evidence_of(LAUNCH[0], *LAUNCH[2:]),
     "lease": evidence_of(LAUNCH[0], refused(400), restored(900)),
     "floor": evidence_of(written(300, 5, leases=("launch",), lease=lease_fields("launch", 300, 900)), *LAUNCH[1:]),
-    "base": evidence_of(*LAUNCH, ground=Ground(floor=3, base=3)),
+    "base": evidence_of(*LAUNCH, standing=Standing(floor=3, base=3)),
     "window": evidence_of(*LAUNCH, window=Window(start=NOON, end=NOON + 1140)),
 }
 
@@ -93,7 +93,7 @@ def crowded() -> Evidence:
 BARE = {name: lambda after: None for name in ("request_rate", "pods_ready", "pods_running", "latency_p95", "cpu_cores")}
 EXTREMES: list[Any] = [
     pytest.param(crowded(), id="crowded"),
-    pytest.param(evidence_of(values=BARE, ground=Ground()), id="nothing"),
+    pytest.param(evidence_of(values=BARE, standing=Standing()), id="nothing"),
     pytest.param(evidence_of(values=dict.fromkeys(BARE, lambda after: 0.0)), id="zeros"),
     pytest.param(evidence_of(values={"request_rate": lambda after: 1e12}), id="huge"),
     pytest.param(evidence_of(*LAUNCH, window=Window(start=NOON, end=NOON + 60)), id="a-minute"),

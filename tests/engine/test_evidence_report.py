@@ -18,17 +18,17 @@ from ansible_collections.claudescale.core.plugins.module_utils.evidence.capacity
     stretches,
 )
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.findings import Finding, Look
-from ansible_collections.claudescale.core.plugins.module_utils.evidence.ground import cores, ground_of
-from ansible_collections.claudescale.core.plugins.module_utils.evidence.model import Evidence, Ground, Series, Window
+from ansible_collections.claudescale.core.plugins.module_utils.evidence.model import Evidence, Series, Standing, Window
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.report import report
+from ansible_collections.claudescale.core.plugins.module_utils.evidence.standing import cores, standing_of
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import Lease
 from hypothesis import given
 from hypothesis import strategies as some
 
 from tests.engine.evidence_support import (
-    GROUND,
     NOON,
     OTHER,
+    STANDING,
     WINDOW,
     WORKLOAD,
     Fields,
@@ -160,61 +160,61 @@ def test_nothing_that_others_wrote_is_kept() -> None:
 
 
 def steps(
-    entries: tuple[Fields, ...], ground: Ground = GROUND, window: Window = WINDOW
+    entries: tuple[Fields, ...], standing: Standing = STANDING, window: Window = WINDOW
 ) -> list[tuple[float, int, int, bool]]:
-    found = stretches(history_of(*entries), ground, window)
+    found = stretches(history_of(*entries), standing, window)
     assert found == () or (found[0].start, found[-1].end) == (window.start, window.end)
     assert all(one.end == other.start for one, other in pairwise(found))
     return [(one.start - NOON, one.floor, one.base, one.held) for one in found]
 
 
 FLOORS: list[Any] = [
-    pytest.param((), GROUND, [(0, 2, 2, False)], id="nothing"),
-    pytest.param((), Ground(), [], id="nothing-known"),
-    pytest.param((), Ground(floor=4, base=2, held=True), [(0, 4, 2, True)], id="held-all-along"),
-    pytest.param(LAUNCH, GROUND, [(0, 2, 2, False), (300, 4, 2, True), (900, 2, 2, False)], id="launch"),
-    pytest.param(LAUNCH[:2], GROUND, [(0, 2, 2, False), (300, 4, 2, True)], id="not-over"),
-    pytest.param((restored(600),), GROUND, [(0, 4, 2, True), (600, 2, 2, False)], id="began-before"),
+    pytest.param((), STANDING, [(0, 2, 2, False)], id="nothing"),
+    pytest.param((), Standing(), [], id="nothing-known"),
+    pytest.param((), Standing(floor=4, base=2, held=True), [(0, 4, 2, True)], id="held-all-along"),
+    pytest.param(LAUNCH, STANDING, [(0, 2, 2, False), (300, 4, 2, True), (900, 2, 2, False)], id="launch"),
+    pytest.param(LAUNCH[:2], STANDING, [(0, 2, 2, False), (300, 4, 2, True)], id="not-over"),
+    pytest.param((restored(600),), STANDING, [(0, 4, 2, True), (600, 2, 2, False)], id="began-before"),
     pytest.param(
-        (written(-500, 4, leases=("a",)), restored(600)), GROUND, [(0, 4, 2, True), (600, 2, 2, False)], id="known"
+        (written(-500, 4, leases=("a",)), restored(600)), STANDING, [(0, 4, 2, True), (600, 2, 2, False)], id="known"
     ),
     pytest.param(
         (written(100, 3, leases=("a",)), written(200, 5, before=3, leases=("a", "b")),
          written(700, 3, before=5, leases=("a",)), restored(800, before=3)),
-        GROUND,
+        STANDING,
         [(0, 2, 2, False), (100, 3, 2, True), (200, 5, 2, True), (700, 3, 2, True), (800, 2, 2, False)],
         id="two-leases",
     ),
     pytest.param(
         (written(100, 4, leases=("a",)), noted("BaseChanged", 400, 3, 3, ("a",)),
          written(401, 4, before=3, base=3, leases=("a",)), restored(800, base=3)),
-        Ground(floor=3, base=3),
+        Standing(floor=3, base=3),
         [(0, 2, 2, False), (100, 4, 2, True), (400, 3, 3, True), (401, 4, 3, True), (800, 3, 3, False)],
         id="base-changed",
     ),
     pytest.param(
-        (written(100, 4, leases=("a",)), noted("FloorContested", 400, 3, 3, ("a",))), GROUND,
+        (written(100, 4, leases=("a",)), noted("FloorContested", 400, 3, 3, ("a",))), STANDING,
         [(0, 2, 2, False), (100, 4, 2, True), (400, 3, 3, True)],
         id="contested",
     ),
     # Nobody held the floor when people changed it, so no record says when.
-    pytest.param((restored(-500),), Ground(floor=3, base=3), [(0, 3, 3, False)], id="people-since"),
+    pytest.param((restored(-500),), Standing(floor=3, base=3), [(0, 3, 3, False)], id="people-since"),
     pytest.param(
-        (restored(-500), written(600, 4, before=3, base=3, leases=("a",))), GROUND,
+        (restored(-500), written(600, 4, before=3, base=3, leases=("a",))), STANDING,
         [(0, 3, 3, False), (600, 4, 3, True)],
         id="people-meanwhile",
     ),
-    pytest.param((restored(600),), Ground(), [(0, 4, 2, True), (600, 2, 2, False)], id="autoscaler-gone"),
+    pytest.param((restored(600),), Standing(), [(0, 4, 2, True), (600, 2, 2, False)], id="autoscaler-gone"),
     pytest.param(
-        (written(5000, 4, leases=("a",)), restored(6000)), GROUND, [(0, 2, 2, False)], id="later-than-the-window"
+        (written(5000, 4, leases=("a",)), restored(6000)), STANDING, [(0, 2, 2, False)], id="later-than-the-window"
     ),
-    pytest.param((restored(5000),), GROUND, [(0, 4, 2, True)], id="held-beyond-the-window"),
+    pytest.param((restored(5000),), STANDING, [(0, 4, 2, True)], id="held-beyond-the-window"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("entries", "ground", "wanted"), FLOORS)
-def test_floor(entries: tuple[Fields, ...], ground: Ground, wanted: list[Any]) -> None:
-    assert steps(entries, ground) == wanted
+@pytest.mark.parametrize(("entries", "standing", "wanted"), FLOORS)
+def test_floor(entries: tuple[Fields, ...], standing: Standing, wanted: list[Any]) -> None:
+    assert steps(entries, standing) == wanted
 
 
 @given(
@@ -238,7 +238,7 @@ def test_the_floor_is_told_at_each_time_of_a_window(told: list[tuple[int, int, i
         for after, before, floor, base, held in told
     ]
     history = history_of(*entries)
-    found = stretches(history, GROUND, WINDOW)
+    found = stretches(history, STANDING, WINDOW)
     assert (found[0].start, found[-1].end) == (WINDOW.start, WINDOW.end)
     assert all(one.start < one.end for one in found)
     for after in range(0, 1200, 37):
@@ -466,7 +466,7 @@ def test_slow_at_the_maximum() -> None:
     }
     assert found(evidence_of(values=slow), slow=2.0) == {}
     assert found(evidence_of(values={**slow, "latency_p95": between(110, 154, 2.0, 0.02)})) == {}  # not for long
-    assert found(evidence_of(values=slow, ground=Ground())) == {}
+    assert found(evidence_of(values=slow, standing=Standing())) == {}
 
 
 def test_slow_below_the_maximum() -> None:
@@ -500,17 +500,17 @@ def test_a_contested_floor() -> None:
 
 
 UNUSED: list[Any] = [
-    pytest.param({"cpu_cores": lambda after: 0.2}, GROUND, True, id="idle"),
-    pytest.param({"cpu_cores": between(605, 616, 0.21, 0.1)}, GROUND, False, id="one-peak"),
-    pytest.param({"cpu_cores": between(100, 200, 0.9, 0.1)}, GROUND, True, id="peak-before"),
-    pytest.param({"cpu_cores": lambda after: 0.2}, Ground(maximum=5, floor=2, base=2), False, id="cost-unknown"),
-    pytest.param({"cpu_cores": between(300, 500, None, 0.1)}, GROUND, False, id="not-seen"),
+    pytest.param({"cpu_cores": lambda after: 0.2}, STANDING, True, id="idle"),
+    pytest.param({"cpu_cores": between(605, 616, 0.21, 0.1)}, STANDING, False, id="one-peak"),
+    pytest.param({"cpu_cores": between(100, 200, 0.9, 0.1)}, STANDING, True, id="peak-before"),
+    pytest.param({"cpu_cores": lambda after: 0.2}, Standing(maximum=5, floor=2, base=2), False, id="cost-unknown"),
+    pytest.param({"cpu_cores": between(300, 500, None, 0.1)}, STANDING, False, id="not-seen"),
 ]
 
 
-@pytest.mark.parametrize(("values", "ground", "told"), UNUSED)
-def test_a_lease_that_was_not_needed(values: Any, ground: Ground, told: bool) -> None:
-    seen = found(evidence_of(*LAUNCH, values=values, ground=ground))
+@pytest.mark.parametrize(("values", "standing", "told"), UNUSED)
+def test_a_lease_that_was_not_needed(values: Any, standing: Standing, told: bool) -> None:
+    seen = found(evidence_of(*LAUNCH, values=values, standing=standing))
     assert (Look.LEASE_UNUSED in seen) is told
     if told:
         finding = seen[Look.LEASE_UNUSED]
@@ -586,30 +586,30 @@ def a_deployment(*requests: str | None) -> dict[str, Any]:
 
 def test_ground() -> None:
     held = {"annotations": {"claudescale.io/base": "2", "claudescale.io/floor": "4", "claudescale.io/leases": "a"}}
-    found = ground_of(WORKLOAD, a_deployment("100m", "25m"), [an_hpa(metadata=held)])
-    assert found == Ground(maximum=5, floor=4, base=2, held=True, cores_per_replica=0.125 * 80 / 100)
-    free = ground_of(WORKLOAD, a_deployment("100m"), [an_hpa()])
+    found = standing_of(WORKLOAD, a_deployment("100m", "25m"), [an_hpa(metadata=held)])
+    assert found == Standing(maximum=5, floor=4, base=2, held=True, cores_per_replica=0.125 * 80 / 100)
+    free = standing_of(WORKLOAD, a_deployment("100m"), [an_hpa()])
     assert (free.floor, free.base, free.held) == (4, 4, False)
     value = {"type": "Resource", "resource": {"name": "cpu", "target": {"averageValue": "300m"}}}
-    assert ground_of(WORKLOAD, None, [an_hpa(metrics=[value])]).cores_per_replica == 0.3
+    assert standing_of(WORKLOAD, None, [an_hpa(metrics=[value])]).cores_per_replica == 0.3
 
 
 @pytest.mark.parametrize("item", [None, a_deployment("100m", None), a_deployment("lots"), a_deployment()])
 def test_what_a_replica_wants_may_be_unknown(item: Any) -> None:
-    assert ground_of(WORKLOAD, item, [an_hpa()]) == Ground(maximum=5, floor=4, base=4)
+    assert standing_of(WORKLOAD, item, [an_hpa()]) == Standing(maximum=5, floor=4, base=4)
 
 
 @pytest.mark.parametrize(
     "metrics", [[], None, [{"type": "Pods"}], [{"type": "Resource", "resource": {"name": "memory"}}]]
 )
 def test_an_autoscaler_by_other_measures(metrics: Any) -> None:
-    assert ground_of(WORKLOAD, a_deployment("100m"), [an_hpa(metrics=metrics)]).cores_per_replica is None
+    assert standing_of(WORKLOAD, a_deployment("100m"), [an_hpa(metrics=metrics)]).cores_per_replica is None
 
 
 def test_no_one_autoscaler() -> None:
     other = an_hpa(scaleTargetRef=OTHER.to_object())
-    assert ground_of(WORKLOAD, None, []) == ground_of(WORKLOAD, None, [other]) == Ground()
-    assert ground_of(WORKLOAD, None, [an_hpa(), an_hpa()]) == Ground()
+    assert standing_of(WORKLOAD, None, []) == standing_of(WORKLOAD, None, [other]) == Standing()
+    assert standing_of(WORKLOAD, None, [an_hpa(), an_hpa()]) == Standing()
 
 
 def test_series_leave_out_what_is_no_number() -> None:

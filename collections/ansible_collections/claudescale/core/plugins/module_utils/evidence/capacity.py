@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from ansible_collections.claudescale.core.plugins.module_utils.evidence.model import Ground, Point, Window
+from ansible_collections.claudescale.core.plugins.module_utils.evidence.model import Point, Standing, Window
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.records import Change, History
 
 HOUR = 3600.0
@@ -52,7 +52,7 @@ class Hours:
     seconds: float
 
 
-def stretches(history: History, ground: Ground, window: Window) -> tuple[Stretch, ...]:
+def stretches(history: History, standing: Standing, window: Window) -> tuple[Stretch, ...]:
     """The floor over the whole window; () where neither records nor an autoscaler tell it.
 
     Who changes a floor that no lease holds leaves no record: what the next record found, or what stands now, is taken
@@ -60,13 +60,15 @@ def stretches(history: History, ground: Ground, window: Window) -> tuple[Stretch
     """
     changes = sorted(history.changes, key=lambda change: change.time)
     if not changes:
-        if ground.floor is None or ground.base is None:
+        if standing.floor is None or standing.base is None:
             return ()
-        return (Stretch(start=window.start, end=window.end, floor=ground.floor, base=ground.base, held=ground.held),)
+        return (
+            Stretch(start=window.start, end=window.end, floor=standing.floor, base=standing.base, held=standing.held),
+        )
     found = [_earlier(changes[0])]
     for index, change in enumerate(changes):
         later = changes[index + 1] if index + 1 < len(changes) else None
-        found.append(_from(change, later, ground))
+        found.append(_from(change, later, standing))
     cut = []
     for stretch in found:
         start, end = window.cut(stretch.start, stretch.end)
@@ -119,13 +121,13 @@ def _earlier(change: Change) -> Stretch:
     )
 
 
-def _from(change: Change, later: Change | None, ground: Ground) -> Stretch:
+def _from(change: Change, later: Change | None, standing: Standing) -> Stretch:
     end = later.time if later is not None else math.inf
     if change.held:
         return Stretch(
             start=change.time, end=end, floor=change.floor, base=change.base, held=True, leases=change.leases
         )
-    known = later.before if later is not None else ground.base
+    known = later.before if later is not None else standing.base
     floor = change.floor if known is None else known
     return Stretch(start=change.time, end=end, floor=floor, base=floor, held=False)
 

@@ -108,7 +108,7 @@ def _without_evidence(evidence: Evidence) -> Iterator[Finding]:
 
 def _slow(evidence: Evidence, replicas: Query | None, slow: float) -> Iterator[Finding]:
     counts = dict(evidence.points(replicas)) if replicas is not None else {}
-    maximum, step = evidence.ground.maximum, evidence.window.step
+    maximum, step = evidence.standing.maximum, evidence.window.step
     at_maximum: list[Point] = []
     below: list[Point] = []
     for time, seconds in evidence.points(queries.LATENCY_P95):
@@ -168,7 +168,7 @@ def _unused(evidence: Evidence, floors: tuple[Stretch, ...]) -> Iterator[Finding
 
 
 def _unneeded(evidence: Evidence, life: Life, floors: tuple[Stretch, ...]) -> Iterator[Finding]:
-    window, each = evidence.window, evidence.ground.cores_per_replica
+    window, each = evidence.window, evidence.standing.cores_per_replica
     if life.began is None or life.ended is None or not each:
         return
     seconds = life.ended - life.began

@@ -19,7 +19,6 @@ from ansible_collections.claudescale.core.plugins.module_utils.cluster.together 
     give_up,
     together,
 )
-from ansible_collections.claudescale.core.plugins.module_utils.evidence.ground import ground_of
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.metrics import (
     SILENCE_SECONDS,
     NoEvidence,
@@ -36,6 +35,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.evidence.queries 
     Subject,
 )
 from ansible_collections.claudescale.core.plugins.module_utils.evidence.records import WRITES, history
+from ansible_collections.claudescale.core.plugins.module_utils.evidence.standing import standing_of
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import WorkloadRef, read_leases
 from ansible_collections.claudescale.core.plugins.module_utils.record import chain
 from ansible_collections.claudescale.core.plugins.module_utils.record.flaws import RecordBroken
@@ -99,7 +99,7 @@ def gather(
             unreadable=told.unreadable,
             complete=told.complete,
         ),
-        ground=ground_of(workload, objects["workload"], objects["autoscalers"]),
+        standing=standing_of(workload, objects["workload"], objects["autoscalers"]),
         figures=figures,
         is_there=objects["workload"] is not None,
     )

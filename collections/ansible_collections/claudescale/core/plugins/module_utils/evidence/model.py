@@ -100,7 +100,7 @@ class Series:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ground:
+class Standing:
     """What stands now: the autoscaler's numbers, and how much CPU it wants a replica to have; None where unknown."""
 
     maximum: int | None = None
@@ -122,7 +122,7 @@ class Evidence:
     window: Window
     series: Mapping[str, Series]
     history: History
-    ground: Ground
+    standing: Standing
     figures: Mapping[str, Reading] = field(default_factory=dict)
     is_there: bool = True
 

@@ -127,7 +127,7 @@ def _pods(axes: Any, evidence: Evidence) -> None:
     if query is not None:
         label = "ready" if query is queries.PODS_READY else "running"
         axes.step(evidence.window.times, counts, where="post", color=PODS, linewidth=1.6, label=f"pods {label}")
-    floors = stretches(evidence.history, evidence.ground, evidence.window)
+    floors = stretches(evidence.history, evidence.standing, evidence.window)
     if floors:
         times = [*(one.start for one in floors), floors[-1].end]
         axes.step(times, _ends([one.floor for one in floors]), where="post", color=FLOOR, linewidth=1.4, label="floor")

@@ -151,7 +151,7 @@ class Report:
 def report(evidence: Evidence, *, slow_seconds: float = SLOW_SECONDS) -> Report:
     """Sum the evidence up; `slow_seconds`: the p95 latency above which it is worth a look."""
     window = evidence.window
-    floors = stretches(evidence.history, evidence.ground, window)
+    floors = stretches(evidence.history, evidence.standing, window)
     replicas = replicas_of(evidence)
     decided = [one for one in evidence.history.decisions if window.start <= one.time < window.end]
     return Report(

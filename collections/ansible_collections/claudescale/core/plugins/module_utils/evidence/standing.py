@@ -8,24 +8,24 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.claudescale.core.plugins.module_utils.evidence.model import Ground
+from ansible_collections.claudescale.core.plugins.module_utils.evidence.model import Standing
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import Autoscaler, WorkloadRef
 
 QUANTITY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(m?)")
 
 
-def ground_of(
+def standing_of(
     workload: WorkloadRef, item: Mapping[str, Any] | None, autoscalers: Iterable[Mapping[str, Any]]
-) -> Ground:
+) -> Standing:
     """From the workload as the API server has it (None: it is gone), and the namespace's autoscalers.
 
     Nothing is known where not exactly one of them is the workload's.
     """
     its = [hpa for hpa in autoscalers if Autoscaler.from_object(hpa).workload == workload]
     if len(its) != 1:
-        return Ground()
+        return Standing()
     found = Autoscaler.from_object(its[0])
-    return Ground(
+    return Standing(
         maximum=found.maximum,
         floor=found.floor,
         base=found.base,

@@ -20,6 +20,8 @@ from ansible_collections.claudescale.core.plugins.module_utils.lease.model impor
 from ansible_collections.claudescale.core.plugins.module_utils.record import chain
 from prometheus_client import CollectorRegistry
 
+from tests.engine.lease_driver import policy_object
+
 DEMO = WorkloadRef(kind="Deployment", name="demo-app")
 
 
@@ -218,6 +220,53 @@ def test_what_a_flood_left_goes_as_soon_as_it_is_recorded_and_a_few_at_a_time() 
     assert space.journal.ledger.head is not None and space.journal.ledger.head.sequence == 1
     assert reconcile.do_chores(client, space, now, 900, metrics) == now
     assert len(cast(Deleter, client).deleted) == reconcile.MOST_DELETIONS
+
+
+class Ahead:
+    """An API server that has a policy, an autoscaler and a workload, of which no watch has told yet."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+        self.phases: list[str] = []
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        name = path.rsplit("/", 1)[1]
+        meta = {"name": name, "uid": f"uid-{name}", "resourceVersion": "1"}
+        return {"spec": {"replicas": 2}, **(policy_object() if name == DEMO.policy_name else {}), "metadata": meta}
+
+    def items(self, path: str) -> list[dict[str, Any]]:
+        assert path.endswith("/horizontalpodautoscalers")
+        spec = {"scaleTargetRef": DEMO.to_object(), "minReplicas": 2, "maxReplicas": 5}
+        return [{"metadata": {"name": "demo-app-hpa", "uid": "uid-hpa", "resourceVersion": "1"}, "spec": spec}]
+
+    def create(self, path: str, body: dict[str, Any], **_: Any) -> dict[str, Any]:
+        self.records.append(body)
+        return body
+
+    def patch(self, path: str, body: dict[str, Any], **_: Any) -> dict[str, Any]:
+        self.phases.append(body["status"]["phase"])
+        return lease("launch", 2)
+
+
+def test_no_lease_is_refused_because_a_watch_is_behind() -> None:
+    server = Ahead()
+    client = cast(ClusterClient, server)
+    space = Space(client, "claudescale", lambda _workload: None)
+    space.leases.put(lease("launch", startTime="2026-01-01T00:01:00Z"))
+    genesis = chain.genesis(namespace="claudescale", uid="uid", time=moments.text(0.0), actor="claudescale-controller")
+    space.journal.ledger.add(0, genesis.hash, genesis.fields)
+    one = reconcile.Pass(
+        client=client,
+        space=space,
+        workload=DEMO,
+        now=lambda: moments.parse("2026-01-01T00:00:10Z"),
+        metrics=Metrics(CollectorRegistry()),
+        told=lambda *_: None,
+        pressing=lambda: False,
+    )
+    assert one.reconcile() == moments.parse("2026-01-01T00:01:00Z")
+    assert [record["spec"]["outcome"] for record in server.records] == ["Accepted"]
+    assert server.phases == ["Pending"]
 
 
 @pytest.mark.parametrize("name", ["../../version?x=", "a/b", "a?watch=1", "", "A", "x" * 254])

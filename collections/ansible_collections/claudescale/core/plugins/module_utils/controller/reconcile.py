@@ -127,9 +127,21 @@ class Pass:
         self._catch_up()
         leases = self.space.leases_of(self.workload)
         self.known = {lease.uid for lease in leases}
+        if any(lease.phase is None for lease in leases):
+            self._look_for_what_is_missing()
         if any(self._may_start(lease) for lease in leases):
             scale = self.client.find(self.space.scale_path(self.workload))
             self.target = self._workload(scale) if scale is not None else None
+
+    def _look_for_what_is_missing(self) -> None:
+        """The watches of policies and autoscalers may be behind that of leases: nothing is refused for that."""
+        if self.space.policy_of(self.workload) is None:
+            policy = self.client.find(self.space.policy_path(self.workload))
+            if policy is not None:
+                self.space.policies.put(policy)
+        if not self.autoscalers:
+            for item in self.client.items(self.space.autoscalers_path):
+                self._seen(item)
 
     def _may_start(self, lease: Lease) -> bool:
         """Whether pods may have to start for a lease, or it is still to be decided."""

@@ -45,7 +45,7 @@ class Space:
         return (
             (f"{ours}/capacityleases", self.leases),
             (f"{ours}/scalingpolicies", self.policies),
-            (f"/apis/autoscaling/v2/namespaces/{self.namespace}/horizontalpodautoscalers", self.autoscalers),
+            (self.autoscalers_path, self.autoscalers),
         )
 
     @property
@@ -57,9 +57,18 @@ class Space:
         """A lease's path."""
         return f"/apis/{API_VERSION}/namespaces/{self.namespace}/capacityleases/{name}"
 
+    def policy_path(self, workload: WorkloadRef) -> str:
+        """The path of a workload's policy."""
+        return f"/apis/{API_VERSION}/namespaces/{self.namespace}/scalingpolicies/{workload.policy_name}"
+
+    @property
+    def autoscalers_path(self) -> str:
+        """The path of all autoscalers."""
+        return f"/apis/autoscaling/v2/namespaces/{self.namespace}/horizontalpodautoscalers"
+
     def autoscaler_path(self, name: str) -> str:
         """An autoscaler's path."""
-        return f"/apis/autoscaling/v2/namespaces/{self.namespace}/horizontalpodautoscalers/{name}"
+        return f"{self.autoscalers_path}/{name}"
 
     def scale_path(self, workload: WorkloadRef) -> str:
         """The path of a workload's scale."""

@@ -502,6 +502,33 @@ def test_without_records_a_restore_happens(active: World) -> None:
     assert active.phase() == "Ended"
 
 
+@pytest.mark.parametrize("seconds", [0, 600], ids=["while-it-is-held", "after-its-end"])
+def test_a_base_that_became_the_floors_own_value_waits_for_its_record_in_the_annotations(
+    active: World, seconds: int
+) -> None:
+    active.server.records_fail = True
+    active.hpa.update("kubectl-annotate", {model.BASE: str(active.hpa.floor)})
+    active.run(seconds)
+    active.run(600)
+    assert (active.hpa.floor, active.annotations()["base"]) == (4, "4")
+    active.server.records_fail = False
+    assert active.run()
+    assert active.hpa.floor == 4
+    assert active.hpa.is_clean()
+    assert active.last("BaseChanged")["floor"]["base"] == 4
+
+
+def test_a_write_that_landed_counts_before_its_outcome_is_recorded(world: World) -> None:
+    world.server.add_lease("a")
+    world.crash_after(3)
+    assert world.hpa.floor == 4
+    world.server.records_fail = True
+    world.hpa.update("kubectl-edit", dict.fromkeys(model.ANNOTATIONS))
+    world.run(600)
+    assert world.hpa.floor == 2
+    assert world.hpa.is_clean()
+
+
 def test_without_records_a_floor_is_lowered(active: World) -> None:
     active.server.add_lease("b", 5, seconds=300)
     active.run()

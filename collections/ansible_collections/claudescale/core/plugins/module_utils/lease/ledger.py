@@ -140,6 +140,10 @@ class Ledger:
         found = [facts for facts in self.leases.values() if facts.workload == workload and facts.open]
         return sorted(found, key=lambda facts: facts.decided.sequence)
 
+    def foreseen(self, intent: Intent) -> FloorFacts:
+        """What will be known of a floor once the outcome of its write is recorded."""
+        return self._floor(intent.autoscaler, intent.fields)
+
     def forget(self, uid: str) -> None:
         """A lease's object is gone: keep nothing of it once it is over."""
         if uid in self.leases and not self.leases[uid].open:
@@ -189,11 +193,20 @@ class Ledger:
         if fields["outcome"] != SUCCEEDED:
             return
         old = self.floors.get(autoscaler)
+        self.floors[autoscaler] = self._floor(autoscaler, fields)
+        for name in set(old.leases if old else ()) - set(fields["leases"]):
+            self._left(name, floor["applied"])
+        if "lease" in fields:
+            self._update(fields, mark, started=mark, before=floor["before"], applied=floor["applied"])
+
+    def _floor(self, autoscaler: str, fields: Mapping[str, Any]) -> FloorFacts:
+        """What is known of a floor once it stands as a record says."""
+        old, floor = self.floors.get(autoscaler), fields["floor"]
         kept = old if old is not None and old.held and floor["held"] else None
         overruled = kept.overruled if kept else ()
         if kept and kept.noted and kept.noted.overrules and kept.noted.manager not in overruled:
             overruled = (*overruled, kept.noted.manager)
-        self.floors[autoscaler] = FloorFacts(
+        return FloorFacts(
             base=floor["base"],
             applied=floor["applied"],
             held=floor["held"],
@@ -202,10 +215,6 @@ class Ledger:
             contested_by=kept.contested_by if kept else None,
             claimants=tuple(fields.get("claimants", ())),
         )
-        for name in set(old.leases if old else ()) - set(fields["leases"]):
-            self._left(name, floor["applied"])
-        if "lease" in fields:
-            self._update(fields, mark, started=mark, before=floor["before"], applied=floor["applied"])
 
     def _left(self, name: str, floor: int) -> None:
         """A lease no longer holds the floor: what stands after it."""

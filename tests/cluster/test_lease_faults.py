@@ -199,7 +199,9 @@ def test_api_server_fails_for_a_while(cluster: Cluster, table: Table, fault: Fau
             between.lift()
             seconds = seconds_until_right(workload, lease, max(one.well, time.monotonic()))
             ended(workload, lease)
-        assert between.injected, "the fault was never met"
+        # Where the pods stand already, nothing may ask for the scale any more.
+        may_be_missed = begins == "during the lease" and fault.name == "500 on the scale"
+        assert between.injected or may_be_missed, "the fault was never met"
         check_chain(workload.client)
     table.add("API server", f"{fault.name}, begins {begins}", seconds)
 

@@ -815,16 +815,28 @@ def test_without_records_nothing_is_refused_either(world: World) -> None:
     assert (world.status("a"), world.status("b")) == ({}, {})
 
 
-def test_without_records_ownership_goes_even_where_the_base_was_edited(active: World) -> None:
+def test_without_records_an_edited_base_stands_and_its_annotations_wait_for_the_record(active: World) -> None:
     active.server.records_fail = True
     active.hpa.update("kubectl-annotate", {model.BASE: "3"})
     active.run(600)
+    assert (active.hpa.floor, active.annotations()["base"]) == (3, "3")
+    active.server.records_fail = False
+    assert active.run()
     assert active.hpa.floor == 3
     assert active.hpa.is_clean()
-    active.server.records_fail = False
-    active.run(1)
+    assert active.server.story() == [*STARTED, "BaseChanged BASE_EDITED", *OVER]
+
+
+@pytest.mark.parametrize("lost", [model.ANNOTATIONS, (model.FLOOR,)], ids=["all", "floor"])
+def test_a_floor_that_came_down_without_a_record_is_no_base(active: World, lost: tuple[str, ...]) -> None:
+    active.server.records_fail = True
+    active.server.policy = driver.policy_object(maximum=3)
+    active.run()
     assert active.hpa.floor == 3
-    assert active.server.story()[-2:] == OVER
+    active.hpa.update("kubectl-edit", dict.fromkeys(lost))
+    active.run(600)
+    assert active.hpa.floor == 2
+    assert active.hpa.is_clean()
 
 
 def test_the_floor_is_claimed_by_who_applied_the_base_before(active: World) -> None:

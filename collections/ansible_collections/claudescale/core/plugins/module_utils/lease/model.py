@@ -301,9 +301,14 @@ class Autoscaler:
         return tuple(owner.manager for owner in self.owners if owner.operation == "Apply")
 
     @property
+    def of_us(self) -> bool:
+        """Whether the controller owns minReplicas: nobody wrote another value since it did."""
+        return any(owner.manager == CONTROLLER for owner in self.owners)
+
+    @property
     def of_others(self) -> bool:
         """Whether somebody else owns minReplicas and the controller does not: its value was not written by us last."""
-        return bool(self.owners) and all(owner.manager != CONTROLLER for owner in self.owners)
+        return bool(self.owners) and not self.of_us
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ The order of the stages is the order of what matters: what policy took away ends
 brought up to them, ends are recorded, requests are decided, and statuses say it all.
 
 A raise is recorded before it is written (FloorIntended) and its outcome after it (FloorWritten). A restore waits for no
-record: FloorRestored follows when it can be written. Only where nothing but the annotations tells that the value is the
-base do they stay until the record can.
+record: FloorRestored follows when it can be written. Only where nothing but the annotations tells the base do they stay
+until the record does.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ def _with_leases(
 def _without_leases(view: View, autoscaler: Autoscaler, ground: table.Ground, intent: Intent | None) -> Iterable[Step]:
     if not _is_restored(autoscaler, ground):
         floor = min(ground.base, autoscaler.maximum)
-        if view.snapshot.can_record or not _only_annotations_tell(view, autoscaler, floor):
+        if view.snapshot.can_record or not _only_annotations_tell(view, autoscaler, ground.base):
             yield Restore(autoscaler=autoscaler, floor=floor)
         elif autoscaler.floor != floor and autoscaler.held is not None:
             held = replace(autoscaler.held, base=ground.base, floor=floor)
@@ -235,9 +235,9 @@ def _without_leases(view: View, autoscaler: Autoscaler, ground: table.Ground, in
 
 
 def _only_annotations_tell(view: View, autoscaler: Autoscaler, base: int) -> bool:
-    """Whether a base without annotations would be taken for the floor that the chain knows, over an older base."""
-    known = view.snapshot.ledger.floors.get(autoscaler.uid)
-    return autoscaler.held is not None and known is not None and known.held and known.applied == base != known.base
+    """Whether a base is on no record yet: without annotations the older one would be taken for it."""
+    known = view.known(autoscaler)
+    return autoscaler.held is not None and known is not None and known.held and known.base != base
 
 
 def _is_restored(autoscaler: Autoscaler, ground: table.Ground) -> bool:

@@ -145,7 +145,7 @@ def read(autoscaler: Autoscaler, known: Known | None, *, in_force: bool) -> Seen
     # One annotation that vanished is looked up in the chain, as all of them are.
     contested = held.contested_by or (told.contested_by if told else None)
     state = State.CONTESTED if contested else State.HELD
-    floor = held.floor or (told.applied if told else autoscaler.floor)
+    floor = held.floor or (told.applied if told and not autoscaler.of_us else autoscaler.floor)
     if autoscaler.floor != floor:
         return _read_value(autoscaler, held, told, floor, state)
     claimant = _claimant(autoscaler, told)
@@ -171,7 +171,8 @@ def _read_without_annotations(autoscaler: Autoscaler, told: Known | None, *, in_
     if told is None or (autoscaler.floor == told.base and not (in_force and (autoscaler.of_others or asserted))):
         return Seen(state=State.FREE, event=Event.NOTHING)
     state = State.CONTESTED if told.contested_by else State.HELD
-    if autoscaler.floor == told.applied:
+    # A floor that came down while records could not be written is ours, too.
+    if autoscaler.floor == told.applied or autoscaler.of_us:
         return _read_applied(autoscaler, told, state, in_force=in_force)
     if state is State.HELD and autoscaler.writer in told.overruled:
         return Seen(state=state, event=Event.VALUE_WRITTEN_AGAIN, manager=autoscaler.writer)

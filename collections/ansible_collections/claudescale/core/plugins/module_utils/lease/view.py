@@ -68,16 +68,16 @@ class View:
 
     def ground(self, autoscaler: Autoscaler) -> table.Ground:
         """The table's row for an autoscaler, in numbers."""
-        known = self._known(autoscaler)
+        known = self.known(autoscaler)
         holding = {*(known.leases if known else ()), *(autoscaler.held.leases if autoscaler.held else ())}
         in_force = autoscaler is self.main and any(lease.name in holding for lease in self.running)
         return table.apply(autoscaler, known, in_force=in_force)
 
-    def _known(self, autoscaler: Autoscaler) -> FloorFacts | None:
+    def known(self, autoscaler: Autoscaler) -> FloorFacts | None:
         """What the chain says of an autoscaler; a write that landed counts before its outcome is recorded."""
         ledger = self.snapshot.ledger
         intent = ledger.intents.get(autoscaler.uid)
-        if intent is not None and autoscaler.held is None and landed(intent, autoscaler):
+        if intent is not None and landed(intent, autoscaler):
             return ledger.foreseen(intent)
         return ledger.floors.get(autoscaler.uid)
 

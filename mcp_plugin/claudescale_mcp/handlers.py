@@ -73,9 +73,9 @@ NO_WORKLOAD = "there is no such workload in this namespace: get_current_state wi
 
 ON = "the lease tools are there: policy and people's records bound what they do"
 OFF = (
-    "this server is read-only: lease_capacity, scale_deployment and end_lease come with the option --allow-writes,"
-    " which only the person can add to the server's entry in the client's configuration (claudescale mcp"
-    " --allow-writes)"
+    "this server is read-only: lease_capacity, scale_deployment and end_lease are allowed by the person, never by you,"
+    " with `make claude WRITES=1` in the clone (elsewhere the setting Allow leases, or the option --allow-writes in the"
+    " server's entry), and a new start of the client"
 )
 
 

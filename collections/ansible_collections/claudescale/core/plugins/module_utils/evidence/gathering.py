@@ -40,7 +40,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.lease.model impor
 from ansible_collections.claudescale.core.plugins.module_utils.record import chain
 from ansible_collections.claudescale.core.plugins.module_utils.record.flaws import RecordBroken
 
-WHOLE_SECONDS = 10.0  # for everything
+WHOLE_SECONDS = 5.0  # for everything
 MOST_RECORDS = 500
 LOOK_BEHIND = 40  # records before the window, to find the floor at its beginning
 OF_WINDOW = (FAILED_SHARE, RESTARTS)  # figures about all of it

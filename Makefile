@@ -10,6 +10,11 @@ PLAYBOOK ?= site
 WRITES ?=
 CLIENT ?=
 STATE ?=
+SCENARIO ?= all
+REPORT ?=
+RUNS ?= 1
+WARMUP ?=
+SEED ?=
 ARGS ?=
 
 bin := .venv/bin
@@ -20,7 +25,7 @@ play-existing = $(kit) --existing -- $(ansible) $(ARGS)
 command = $(kit) --existing -- $(bin)/claudescale --context $(CLAUDESCALE_PROFILE)
 
 .DEFAULT_GOAL := help
-.PHONY: help environment play up stop down status watch load demo claude bundle forward forward-stop \
+.PHONY: help environment play up stop down status watch load demo scenario compare claude bundle forward forward-stop \
 	forward-status verify-prometheus verify-grafana lint test test-all eval kit-status kit-clean
 
 help: ## this list
@@ -53,6 +58,13 @@ load: environment ## send load: PROFILE=steady|ramp|spike|stress-until-scale [RA
 
 demo: environment ## a raw write to /scale beside a lease, live, about 5 minutes: one picture [PICTURE=demo.svg]
 	@$(command) demo $(if $(PICTURE),--picture $(PICTURE)) $(ARGS)
+
+scenario: environment ## the demo scenarios, unattended: SCENARIO=1..7|all [REPORT=folder]
+	@$(command) scenario $(SCENARIO) $(if $(REPORT),--report $(REPORT)) $(ARGS)
+
+compare: environment ## the same launch with HPA alone, raw /scale, a lease: RUNS=1 (25 min) [WARMUP=seconds] [SEED=] [PICTURE=]
+	@$(command) compare --runs $(RUNS) $(if $(WARMUP),--warmup $(WARMUP)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(PICTURE),--picture $(PICTURE)) $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
 claude: environment ## the MCP server in Claude's configuration: [WRITES=1] [CLIENT=claude_desktop|claude_code|both] [STATE=absent]
 	@$(ansible) $(ARGS) playbooks/claude.yml $(if $(WRITES),-e mcp_client_allow_writes=$(WRITES)) \

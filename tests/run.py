@@ -60,6 +60,7 @@ PARTS = (
         name="mcp",
         arguments=(
             "tests/mcp",
+            "tests/grafana",
             "tests/doors/test_mcp_identity.py",
             "tests/doors/test_mcp_hostile.py",
             "tests/doors/test_cli_mcp_test.py",
@@ -90,6 +91,14 @@ PARTS = (
     ),
     Part(name="demo", arguments=("tests/cluster/test_demo.py", "-m", "long"), cluster=True, short=False),
     Part(name="eval", arguments=("tests/eval/test_eval.py",), cluster=True, short=False),
+    Part(
+        name="load",
+        arguments=("tests/cluster/test_load_faults.py", "tests/cluster/test_dashboards.py", "-m", "long"),
+        cluster=True,
+        short=False,
+    ),
+    Part(name="scenarios", arguments=("tests/cluster/test_scenarios.py", "-m", "long"), cluster=True, short=False),
+    Part(name="compare", arguments=("tests/cluster/test_compare.py", "-m", "long"), cluster=True, short=False),
     Part(name="lifecycle", arguments=("tests/cluster/test_lifecycle.py", "-m", "long"), short=False),
 )
 

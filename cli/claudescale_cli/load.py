@@ -16,7 +16,19 @@ import typer
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.overview import Scaling, scaling
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
-from ansible_collections.claudescale.core.plugins.module_utils.load.profiles import PROFILES, LoadPlan, make_plan
+from ansible_collections.claudescale.core.plugins.module_utils.load.manifests import (
+    GRACE_SECONDS,
+    START_SECONDS,
+    TAIL_SECONDS,
+)
+from ansible_collections.claudescale.core.plugins.module_utils.load.profiles import (
+    HOLD_SECONDS,
+    OBJECTIVE_SECONDS,
+    PROFILES,
+    LoadPlan,
+    make_plan,
+)
+from ansible_collections.claudescale.core.plugins.module_utils.load.results import Figures, figures
 from ansible_collections.claudescale.core.plugins.module_utils.load.run import LoadRun
 
 from claudescale_cli.common import Options
@@ -24,10 +36,10 @@ from claudescale_cli.signals import Signalled, exit_code, no_signals, signals_ra
 
 AUTOSCALER = "demo-app-hpa"
 PROGRESS_EVERY = 5  # seconds between two lines of progress
-HOLD_SECONDS = 15.0  # load goes on so long after the autoscaler reached its maximum, so that the new pods get some
 BACK_SECONDS = 420.0  # HPA window 60 s, metrics 30 s and one pod per 30 s, with room
 WATCH_FAILURES = 5  # in a row, a second apart, until a load ends because nobody can see the autoscaler
-SUMMARY_SECONDS = 8.0  # after the Job was told to end
+OBJECTIVE_MS = round(OBJECTIVE_SECONDS * 1000)
+SUMMARY_SECONDS = GRACE_SECONDS - 2.0  # after the Job was told to end
 PROFILE_HELP = "; ".join(f"{name}: {profile.words}" for name, profile in PROFILES.items())
 
 
@@ -40,6 +52,9 @@ class Screen:
         self.scaling: Scaling | None = None
         self.full_at: float | None = None  # monotonic, when the autoscaler had its maximum
         self.summary: dict[str, Any] | None = None
+        self.ended_from_outside = False
+        self.damaged = ""  # why there are no results
+        self.news = {"second": 0, "ok": 0, "failed": 0}  # all that the lines of progress said
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -52,6 +67,7 @@ class Screen:
         if source == "scaling":
             self._scaled(what)
         elif what["kind"] == "progress":
+            self.news = {"second": what["second"], **{name: self.news[name] + what[name] for name in ("ok", "failed")}}
             if what["second"] == 1 or what["second"] % PROGRESS_EVERY == 0:
                 self.say(progress_line(what))
         elif what["kind"] == "summary":
@@ -86,16 +102,42 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     unsent = f" ({summary['unsent']} could not be sent)" if summary["unsent"] else ""
     early = f", ended early of {summary['planned']} planned" if summary["interrupted"] else ""
     counts = f"{summary['ok']} ok, {summary['failed']} failed{unsent}"
-    latencies = ", ".join(f"{name} {_ms(summary[f'{name}_ms'])}" for name in ("p50", "p95", "p99", "max"))
-    lines = [f"{summary['sent']} requests in {summary['seconds']:.0f} s{early}: {counts}", f"latency {latencies}"]
+    due = summary["ok"] + summary["failed"]
+    lines = [f"{due} requests in {summary['seconds']:.0f} s{early}: {counts}", f"latency {_latencies(summary)}"]
     return [*lines, *(f"{count} x {error}" for error, count in summary["errors"].items())]
+
+
+def figure_lines(summary: dict[str, Any], found: Figures, objective: float) -> list[str]:
+    """What the requests' times come to, with `objective` in seconds, and beside it vegeta's own report of them."""
+    share = f"{100 * found.share:.2f} % slower than {objective * 1000:.0f} ms or failed"
+    lines = [f"{share}: {found.slow} and {found.failed} of {found.planned}"]
+    report = summary["vegeta"]
+    if report is None:
+        lines.append("vegeta report: it gave none")
+    else:
+        success = f"{report['requests']} requests, {100 * report['success']:.2f} % success"
+        lines.append(f"vegeta report: {success}, latency {_latencies(report)}")
+    if summary["sent"]:
+        delays = f"p99 {_ms(summary['delay_p99_ms'])}, max {_ms(summary['delay_max_ms'])}"
+        lines.append(f"from due to sent, which vegeta does not count: {delays}")
+    return lines
+
+
+def incomplete_line(news: dict[str, int], seconds: int) -> str:
+    """What is known of a load whose news broke off."""
+    return (
+        f"incomplete: until second {news['second']} of {seconds}, {news['ok']} requests were answered and "
+        f"{news['failed']} failed; of what came then nothing is known"
+    )
 
 
 def load(
     context: typer.Context,
     profile: Annotated[str, typer.Argument(help=PROFILE_HELP)] = "steady",
+    *,
     rate: Annotated[int | None, typer.Option(help="Requests per second.", show_default="the profile's")] = None,
     duration: Annotated[int | None, typer.Option(help="Seconds.", show_default="the profile's")] = None,
+    objective: Annotated[int, typer.Option(min=1, help="Milliseconds; a slower answer counts as slow.")] = OBJECTIVE_MS,
     see_back: Annotated[
         bool | None,
         typer.Option(
@@ -113,13 +155,20 @@ def load(
     run = LoadRun(cluster, plan)
     try:
         with signals_raise():
-            _send(cluster, run, plan, screen)
+            _send(cluster, run, plan, screen, objective / 1000)
             if plan.until_scaled if see_back is None else see_back:
                 _see_back(cluster, screen)
     except (KeyboardInterrupt, Signalled) as ended:
         typer.echo("ended: the load's Job is gone")
         raise typer.Exit(exit_code(ended)) from None
-    if screen.summary is None or not screen.summary["ok"]:
+    if screen.summary is None:
+        raise ClaudeScaleError("the load is incomplete: it was ended, and its summary did not come")
+    if screen.damaged:
+        raise ClaudeScaleError(screen.damaged)
+    if screen.ended_from_outside:
+        seconds = f"{screen.summary['seconds']:.0f} of {plan.seconds} s"
+        raise ClaudeScaleError(f"the load is incomplete: it was ended from outside after {seconds}")
+    if not screen.summary["ok"]:
         raise ClaudeScaleError("no request was answered: claudescale status shows whether the demo app runs")
     if plan.until_scaled and screen.full_at is None:
         raise ClaudeScaleError(
@@ -127,7 +176,7 @@ def load(
         )
 
 
-def _send(cluster: ClusterClient, run: LoadRun, plan: LoadPlan, screen: Screen) -> None:
+def _send(cluster: ClusterClient, run: LoadRun, plan: LoadPlan, screen: Screen, objective: float) -> None:
     news: queue.Queue[tuple[str, Any]] = queue.Queue()
     leaving = threading.Event()
     try:
@@ -141,14 +190,40 @@ def _send(cluster: ClusterClient, run: LoadRun, plan: LoadPlan, screen: Screen) 
             _take(news, screen, 0.5)
             if plan.until_scaled and screen.full_at and time.monotonic() > screen.full_at + HOLD_SECONDS:
                 break
+        screen.ended_from_outside = bool(screen.summary and screen.summary["interrupted"])
     finally:
         leaving.set()
         with no_signals():
             threading.Thread(target=_ask_for_the_end, args=(run, news), daemon=True).start()
             _until(lambda: screen.summary is not None, news, screen, SUMMARY_SECONDS if run.name else 0)
-            run.stop()
-        for line in summary_lines(screen.summary) if screen.summary else []:
-            screen.say(line)
+            _tell(run, plan, screen, objective)
+            _stop(run, plan)
+
+
+def _tell(run: LoadRun, plan: LoadPlan, screen: Screen, objective: float) -> None:
+    if screen.summary is None:
+        if screen.news["second"]:
+            screen.say(incomplete_line(screen.news, plan.seconds))
+        return
+    for line in summary_lines(screen.summary):
+        screen.say(line)
+    try:
+        found = figures(run.results(), objective=objective)
+    except ClaudeScaleError as error:
+        screen.damaged = str(error)
+        return
+    for line in figure_lines(screen.summary, found, objective):
+        screen.say(line)
+
+
+def _stop(run: LoadRun, plan: LoadPlan) -> None:
+    try:
+        run.stop()
+    except ClaudeScaleError as error:
+        raise ClaudeScaleError(
+            f"{error}; whether {run.name} is ended is not known: it ends by its plan, "
+            f"{START_SECONDS + plan.seconds + TAIL_SECONDS} s after it was started at the latest"
+        ) from error
 
 
 def _ask_for_the_end(run: LoadRun, news: queue.Queue[tuple[str, Any]]) -> None:
@@ -226,6 +301,10 @@ def _take(news: queue.Queue[tuple[str, Any]], screen: Screen, seconds: float) ->
 def _cpu(now: Scaling) -> str:
     value = "not known yet" if now.cpu_percent is None else f"{now.cpu_percent} %"
     return f"CPU {value}" + ("" if now.cpu_target_percent is None else f" of {now.cpu_target_percent} %")
+
+
+def _latencies(said: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {_ms(said[f'{name}_ms'])}" for name in ("p50", "p95", "p99", "max"))
 
 
 def _ms(value: float | None) -> str:

@@ -26,8 +26,10 @@ from claudescale_cli import (
     watch,
 )
 from claudescale_cli.common import Options, make_console, plain
+from claudescale_cli.compare import command as compare
 from claudescale_cli.demo import command as demo
 from claudescale_cli.mcp_test import command as mcp_test
+from claudescale_cli.scenarios import command as scenarios
 
 app = typer.Typer(
     name="claudescale",
@@ -76,6 +78,8 @@ app.command("mcp")(mcp.mcp)
 app.command("mcp-test")(mcp_test.mcp_test)
 app.command("config")(config.config)
 app.command("demo")(demo.demo)
+app.command("compare")(compare.compare)
+app.command("scenario")(scenarios.scenario)
 app.command("watch")(watch.watch)
 app.command("load")(load.load)
 app.add_typer(forward.app, name="forward")

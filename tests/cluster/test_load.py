@@ -58,6 +58,34 @@ def test_the_load_was_answered_and_left_nothing(cluster: Cluster, seen: Seen) ->
     assert cluster.kubectl("get", "jobs,pods", "-l", "claudescale.io/load", "-o", "name") == ""
 
 
+def test_vegetas_own_report_stands_beside_ours(seen: Seen) -> None:
+    ours = re.search(
+        r"(\d+) requests in \d+ s.*\n.* latency p50 (\d+) ms.*\n(?:.* x .*\n)*.* % slower than 500 ms or failed: "
+        r"\d+ and \d+ of (\d+)",
+        seen.load.text,
+    )
+    theirs = re.search(r"vegeta report: (\d+) requests, [0-9.]+ % success, latency p50 (\d+) ms", seen.load.text)
+    assert ours and theirs, seen.load.text[-2000:]
+    assert ours[1] == ours[3]
+    assert abs(int(theirs[1]) - int(ours[1])) <= int(ours[1]) / 100
+    assert int(theirs[2]) <= int(ours[2]), "ours count from when a request was due, which is before it is sent"
+
+
+def test_prometheus_saw_the_generator(cluster: Cluster, seen: Seen) -> None:
+    """Whether its counts are exactly ours is asked in test_load_faults.py, of a load that lives on to be scraped."""
+    name = re.search(r"(load-stress-until-scale-\w+): ", seen.load.text)
+    assert name
+    pods = f'pod=~"{name[1]}-.*"'
+    total = re.search(r"(\d+) requests in \d+ s.*: \d+ ok", seen.load.text)
+    assert total
+    ended = sum(
+        value for _, value in samples(cluster, f"max_over_time(claudescale_load_requests_total{{{pods}}}[10m])")
+    )
+    assert 0.8 * int(total[1]) <= ended <= int(total[1])
+    ((_, rate),) = samples(cluster, f"max_over_time(claudescale_load_wanted_rate{{{pods}}}[10m])")
+    assert 50 <= rate <= 100
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 def test_a_signal_leaves_nothing_running(cluster: Cluster, number: signal.Signals) -> None:
     command = ["claudescale", "--context", cluster.context, "load", "steady", "--rate", "5", "--duration", "120"]

@@ -3,64 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient, ClusterStopped
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import (
+    ApiError,
+    ClusterClient,
+    ClusterStopped,
+)
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 from ansible_collections.claudescale.core.plugins.module_utils.load import run as load_run
-from ansible_collections.claudescale.core.plugins.module_utils.load.profiles import make_plan
+from ansible_collections.claudescale.core.plugins.module_utils.load.manifests import END, SERVICE
+from ansible_collections.claudescale.core.plugins.module_utils.load.profiles import LoadRefused, make_plan
+from ansible_collections.claudescale.core.plugins.module_utils.load.results import Request, ResultsDamaged, pack
 
-SPACE = "namespaces/claudescale"
-PODS = f"/api/v1/{SPACE}/pods"
-JOBS = f"/apis/batch/v1/{SPACE}/jobs"
-RUNNING = {"metadata": {"name": "load-x-1"}, "status": {"phase": "Running"}}
+from tests.engine.load_double import DEMO, JOBS, POD, PODS, SERVICES, LoadCluster, progress
+
 SUMMARY = {"kind": "summary", "ok": 3}
-
-
-def progress(second: int) -> str:
-    return json.dumps({"kind": "progress", "second": second})
-
-
-@dataclass
-class Scripted:
-    """A cluster with at most one pod; `logs` are the answers to successive requests for its log."""
-
-    pods: list[dict[str, Any]] = field(default_factory=lambda: [RUNNING])
-    logs: list[list[str | Exception]] = field(default_factory=list)
-    phase: str | None = "Running"
-    mute: bool = False  # creates what it is asked to, and never says so
-    created: list[dict[str, Any]] = field(default_factory=list)
-    deleted: list[str] = field(default_factory=list)
-    context: str = "c"
-    namespace: str = "claudescale"
-
-    def items(self, path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
-        return [] if path == JOBS or self.deleted else self.pods
-
-    def find(self, path: str) -> dict[str, Any] | None:
-        if path.endswith("/deployments/demo-app"):
-            worker = {"name": "worker", "image": "claudescale/load:7"}
-            return {"spec": {"template": {"spec": {"containers": [{"name": "nginx", "image": "n"}, worker]}}}}
-        return {"status": {"phase": self.phase}} if self.phase else None
-
-    def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        self.created.append(body)
-        if self.mute:
-            raise ClusterStopped("no answer")
-        return body
-
-    def delete(self, path: str) -> None:
-        self.deleted.append(path)
-
-    def lines(self, path: str, query: Mapping[str, str]) -> Iterator[str]:
-        assert path == f"{PODS}/load-x-1/log"
-        for line in self.logs.pop(0) if self.logs else []:
-            if isinstance(line, Exception):
-                raise line
-            yield line
+REQUESTS = [Request(at=n / 10, latency=0.01, code=200) for n in range(1, 40)]
 
 
 @pytest.fixture(autouse=True)
@@ -68,22 +29,31 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load_run, "POLL_SECONDS", 0.001)
 
 
-def started(cluster: Scripted) -> load_run.LoadRun:
+def started(cluster: LoadCluster) -> load_run.LoadRun:
     run = load_run.LoadRun(cast(ClusterClient, cluster), make_plan("steady"))
     run.start()
     return run
 
 
+def busy_by(name: str) -> str:
+    return (
+        "a load runs already: end it where it was started, or by kubectl --context c --namespace claudescale "
+        f"delete job {name}"
+    )
+
+
 def test_the_image_is_the_workers() -> None:
-    cluster = Scripted()
-    started(cluster)
-    assert cluster.created[0]["metadata"]["name"].startswith("load-steady-")
-    assert cluster.created[0]["spec"]["template"]["spec"]["containers"][0]["image"] == "claudescale/load:7"
+    cluster = LoadCluster()
+    run = started(cluster)
+    assert run.name.startswith("load-steady-")
+    job = cluster.jobs()[run.name]
+    assert job["spec"]["template"]["spec"]["containers"][0]["image"] == "claudescale/load:7"
+    assert cluster.objects[f"{SERVICES}/{SERVICE}"]["metadata"]["ownerReferences"][0]["uid"] == job["metadata"]["uid"]
 
 
 def test_lines_come_once_over_broken_connections() -> None:
     gone = ClusterStopped("the line is dead")
-    cluster = Scripted(
+    cluster = LoadCluster(
         logs=[
             [progress(1), "vegeta's own words", progress(2), gone],
             [gone],
@@ -96,18 +66,40 @@ def test_lines_come_once_over_broken_connections() -> None:
     assert said[-1] == SUMMARY
 
 
+def test_results_come_before_the_summary_also_over_a_broken_connection() -> None:
+    parts = [json.dumps({"kind": "results", "part": part}) for part in pack(REQUESTS)]
+    cluster = LoadCluster(logs=[[progress(1), *parts, ClusterStopped("the line is dead")],
+                                [progress(1), *parts, json.dumps(SUMMARY)]])  # fmt: skip
+    run = started(cluster)
+    with pytest.raises(ResultsDamaged, match="left no results"):
+        run.results()
+    list(run.follow())
+    assert run.results() == REQUESTS
+
+
 def test_a_pod_that_ends_without_a_summary() -> None:
-    cluster = Scripted(logs=[[progress(1)]], phase="Failed")
+    cluster = LoadCluster(logs=[[progress(1)]], phase="Failed")
     run = started(cluster)
     with pytest.raises(ClaudeScaleError) as refused:
         list(run.follow())
-    assert str(refused.value) == "the load's pod load-x-1 ended without a summary (Failed)"
+    assert str(refused.value) == (
+        "the load's pod load-x-1 ended without a summary (Failed): what came of the load is not complete"
+    )
+
+
+def test_a_pod_that_is_gone_with_what_it_said() -> None:
+    cluster = LoadCluster(pods=[])
+    run = started(cluster)
+    cluster.finish(run.name)
+    with pytest.raises(ClaudeScaleError) as refused:
+        list(run.follow())
+    assert str(refused.value) == f"the pod of {run.name} is gone, and what it said with it: run the load again"
 
 
 def test_a_line_that_stays_dead() -> None:
     dead: list[list[str | Exception]] = [[ClusterStopped("the line is dead")]] * 20
     with pytest.raises(ClusterStopped, match="the line is dead"):
-        list(started(Scripted(logs=dead)).follow())
+        list(started(LoadCluster(logs=dead)).follow())
 
 
 @pytest.mark.parametrize(
@@ -137,7 +129,7 @@ def test_a_line_that_stays_dead() -> None:
 )
 def test_a_pod_that_cannot_start(status: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load_run, "START_SECONDS", 0.05)
-    cluster = Scripted(pods=[{"metadata": {"name": "load-x-1"}, "status": status}])
+    cluster = LoadCluster(pods=[{"metadata": {"name": "load-x-1"}, "status": status}])
     run = started(cluster)
     with pytest.raises(ClaudeScaleError) as refused:
         list(run.follow())
@@ -145,7 +137,7 @@ def test_a_pod_that_cannot_start(status: dict[str, Any], message: str, monkeypat
 
 
 def test_stop_deletes_the_job_and_may_come_at_any_time() -> None:
-    cluster = Scripted()
+    cluster = LoadCluster()
     idle = load_run.LoadRun(cast(ClusterClient, cluster), make_plan("steady"))
     idle.stop()
     assert cluster.deleted == []
@@ -156,9 +148,178 @@ def test_stop_deletes_the_job_and_may_come_at_any_time() -> None:
 
 
 def test_a_job_whose_creation_was_never_answered_is_deleted() -> None:
-    cluster = Scripted(mute=True)
+    cluster = LoadCluster(mute=True)
     run = load_run.LoadRun(cast(ClusterClient, cluster), make_plan("steady"))
     with pytest.raises(ClusterStopped):
         run.start()
+    (name,) = cluster.jobs()
     run.stop()
-    assert cluster.deleted == [f"{JOBS}/{cluster.created[0]['metadata']['name']}"]
+    assert cluster.deleted == [f"{JOBS}/{name}"]
+
+
+# One load at a time
+
+
+def test_a_load_beside_another_one_is_refused_before_anything_is_created() -> None:
+    cluster = LoadCluster()
+    first = started(cluster)
+    before = dict(cluster.objects)
+    with pytest.raises(LoadRefused) as refused:
+        started(cluster)
+    assert str(refused.value) == busy_by(first.name)
+    assert (cluster.objects, cluster.deleted) == (before, [])
+    cluster.finish(first.name)
+    assert started(cluster).name in cluster.jobs()
+
+
+def test_without_a_demo_app_nothing_is_created() -> None:
+    cluster = LoadCluster()
+    del cluster.objects[DEMO]
+    before = dict(cluster.objects)
+    with pytest.raises(LoadRefused, match="there is no demo-app in namespace claudescale: make up"):
+        started(cluster)
+    assert cluster.objects == before
+
+
+def meanwhile(cluster: LoadCluster, what: Callable[[], None]) -> None:
+    """What happens between the look for other loads and the creation of the Job."""
+    waiting = [what]
+
+    def act(path: str) -> None:
+        if path == JOBS and waiting:
+            waiting.pop()()
+
+    cluster.before_create = act
+
+
+def test_of_two_that_start_in_the_same_second_one_is_refused_and_leaves_nothing() -> None:
+    cluster = LoadCluster()
+    first = load_run.LoadRun(cast(ClusterClient, cluster), make_plan("steady"))
+    meanwhile(cluster, lambda: (first.start(), None)[1])
+    second = load_run.LoadRun(cast(ClusterClient, cluster), make_plan("ramp"))
+    with pytest.raises(LoadRefused) as refused:
+        second.start()
+    assert str(refused.value) == busy_by(first.name)
+    assert list(cluster.jobs()) == [first.name]
+    assert cluster.objects[f"{SERVICES}/{SERVICE}"]["metadata"]["ownerReferences"][0]["name"] == first.name
+    assert (second.name, second.created) == ("", False)
+
+
+@pytest.mark.parametrize("how", ["over", "gone", "replaced"])
+def test_the_service_of_a_load_that_is_over_is_taken(how: str) -> None:
+    cluster = LoadCluster()
+    first = started(cluster)
+    if how == "over":
+        cluster.finish(first.name)
+    else:
+        del cluster.objects[f"{JOBS}/{first.name}"]  # and its Service stays for a moment
+    if how == "replaced":
+        cluster.create(JOBS, {"metadata": {"name": first.name, "labels": {}}})
+    second = started(cluster)
+    assert cluster.objects[f"{SERVICES}/{SERVICE}"]["metadata"]["ownerReferences"][0]["name"] == second.name
+
+
+def test_a_service_that_somebody_else_took_in_that_moment_is_left_alone() -> None:
+    cluster = LoadCluster()
+    first = started(cluster)
+    cluster.finish(first.name)
+    taken = {"metadata": {"name": SERVICE, "ownerReferences": [{"kind": "Job", "name": "load-other", "uid": "o"}]}}
+
+    def take(path: str) -> None:
+        if path == SERVICES:
+            cluster.before_create = None
+            cluster.objects[f"{JOBS}/load-other"] = {"metadata": {"name": "load-other", "uid": "o"}, "spec": {}}
+            cluster.delete(f"{SERVICES}/{SERVICE}")
+            cluster.create(SERVICES, taken)
+
+    cluster.before_create = take
+    with pytest.raises(LoadRefused) as refused:
+        started(cluster)
+    assert str(refused.value) == busy_by("load-other")
+
+
+def test_a_service_of_that_name_which_is_none_of_a_load() -> None:
+    cluster = LoadCluster()
+    cluster.create(SERVICES, {"metadata": {"name": SERVICE}})
+    with pytest.raises(LoadRefused) as refused:
+        started(cluster)
+    assert str(refused.value) == f"service {SERVICE} is none of a load: delete it, its name is needed"
+    assert cluster.jobs() == {}
+
+
+# A load with a name
+
+
+def named(cluster: LoadCluster, profile: str = "steady", **more: int) -> load_run.LoadRun:
+    return load_run.LoadRun(cast(ClusterClient, cluster), make_plan(profile, **more), "evening")
+
+
+def test_a_named_load_is_made_once_and_kept() -> None:
+    cluster = LoadCluster()
+    first = named(cluster)
+    assert (first.start(), first.created) == (True, True)
+    assert "ttlSecondsAfterFinished" not in cluster.jobs()["load-evening"]["spec"]
+    before = dict(cluster.objects)
+    again = named(cluster)
+    assert (again.start(), again.created, again.name) == (False, False, "load-evening")
+    cluster.finish("load-evening")
+    assert named(cluster).start() is False
+    assert cluster.objects.keys() == before.keys()
+
+
+def test_another_plan_under_the_name_is_refused_with_the_remedy() -> None:
+    cluster = LoadCluster()
+    named(cluster).start()
+    with pytest.raises(LoadRefused) as refused:
+        named(cluster, rate=30).start()
+    assert str(refused.value) == (
+        "load evening is another one (steady: 20/s for 120 s, not steady: 30/s for 120 s): use another name, or remove "
+        "it first (state absent, or kubectl --context c --namespace claudescale delete job load-evening)"
+    )
+
+
+def test_a_job_of_the_name_that_is_no_load() -> None:
+    cluster = LoadCluster()
+    cluster.create(JOBS, {"metadata": {"name": "load-evening"}, "spec": {}})
+    with pytest.raises(LoadRefused, match="load evening is no load: use another name"):
+        named(cluster).start()
+
+
+def test_of_two_of_the_same_name_one_creates_it() -> None:
+    cluster = LoadCluster()
+    first = named(cluster)
+    meanwhile(cluster, lambda: (first.start(), None)[1])
+    second = named(cluster)
+    assert second.start() is False
+    assert (second.name, second.created) == ("load-evening", False)
+    assert len(cluster.jobs()) == 1
+
+
+def test_a_refused_creation_is_told_and_leaves_nothing() -> None:
+    cluster = LoadCluster()
+
+    def refuse(path: str) -> None:
+        if path == SERVICES:
+            raise ApiError("the API server answered 403: services is forbidden", 403)
+
+    cluster.before_create = refuse
+    with pytest.raises(ApiError, match="services is forbidden"):
+        named(cluster).start()
+    assert cluster.jobs() == {}
+
+
+def test_a_load_is_asked_to_end_by_its_pod() -> None:
+    cluster = LoadCluster()
+    run = started(cluster)
+    run.end("enough")
+    assert cluster.patched == [(f"{PODS}/{POD}", {"metadata": {"annotations": {END: "enough"}}})]
+
+
+def test_resting_ends_when_the_job_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = LoadCluster()
+    run = started(cluster)
+    monkeypatch.setattr(load_run, "TAIL_SECONDS", 0.02)
+    with pytest.raises(ClaudeScaleError, match=r"is still there 0\.02 s after its summary"):
+        run.rest()
+    cluster.finish(run.name)
+    run.rest()

@@ -1,40 +1,37 @@
-"""The load runner: its arithmetic, its refusals, and its handling of vegeta's processes."""
+"""The load runner: its arithmetic, its refusals, its handling of vegeta's processes, and what it lets others see."""
 
 from __future__ import annotations
 
-import json
 import math
+import os
+import signal
+import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.claudescale.core.images.load_runner import Plan, Tally, percentile, quantiles, read_plan, run
+from ansible_collections.claudescale.core.images import load_runner
+from ansible_collections.claudescale.core.images.load_meter import Metrics
+from ansible_collections.claudescale.core.images.load_plan import TICKS, Plan, read_plan
+from ansible_collections.claudescale.core.images.load_tally import (
+    LATE_SECONDS,
+    UNSENT_WORDS,
+    Tally,
+    percentile,
+    quantiles,
+)
+from ansible_collections.claudescale.core.plugins.module_utils.load.results import Request, figures, unpack
 from hypothesis import given
 from hypothesis import strategies as st
 
-latencies = st.lists(st.floats(min_value=0, max_value=1e5, allow_nan=False), min_size=1, max_size=60)
+from tests.engine.vegeta_double import vegeta
 
-# Stands in for vegeta: sends at the rate, answers 200 at once, ends like it on SIGINT. Encoding is the identity.
-FAKE_VEGETA = """#!{python}
-import json, signal, sys, time
-if sys.argv[1] == "encode":
-    for line in sys.stdin:
-        print(line, end="", flush=True)
-    sys.exit(0)
-options = dict(argument.lstrip("-").split("=", 1) for argument in sys.argv[2:])
-rate, seconds = int(options["rate"].split("/")[0]), int(options["duration"].rstrip("s"))
-over = []
-signal.signal(signal.SIGINT, lambda *_: over.append(1))
-assert sys.stdin.readline().startswith("GET http")
-for number in range(rate * seconds - {unsent}):
-    time.sleep(1 / rate)
-    if over:
-        break
-    print(json.dumps({{"code": 200, "latency": 5_000_000, "error": ""}}), flush=True)
-"""
+latencies = st.lists(st.floats(min_value=0, max_value=1e5, allow_nan=False), min_size=1, max_size=60)
+TARGET = "http://127.0.0.1:9/work"
 
 BAD_PLANS = [
     pytest.param("", "LOAD_PLAN is no plan: ", id="empty"),
@@ -80,30 +77,78 @@ def test_quantiles_of_known_values() -> None:
     assert quantiles(float(value) for value in range(100, 0, -1)) == {"p50_ms": 50.0, "p95_ms": 95.0, "p99_ms": 99.0}
 
 
+def steady(count: int, rate: int = 10) -> Plan:
+    return Plan(target=TARGET, segments=((rate, max(1, -(-count // rate))),))
+
+
+def kept(tally: Tally) -> list[Request]:
+    return unpack(tally.parts())
+
+
 @given(
-    events=st.lists(st.tuples(st.sampled_from([0, 200, 302, 404, 503]), st.floats(0, 5000, allow_nan=False))),
-    unsent=st.integers(0, 5),
-    cut=st.integers(0, 50),
+    events=st.lists(
+        st.tuples(st.sampled_from([0, 200, 302, 404, 503]), st.floats(0, 5), st.sampled_from([0.0, 0.2, 0.6])),
+        min_size=1,
+    ),
+    half=st.integers(0, 50),
 )
-def test_progress_lines_add_up_to_the_summary(events: list[tuple[int, float]], unsent: int, cut: int) -> None:
-    tally = Tally()
+def test_progress_lines_add_up_to_the_summary_and_to_the_results(
+    events: list[tuple[int, float, float]], half: int
+) -> None:
+    plan = steady(len(events))
+    tally = Tally(plan)
     lines: list[dict[str, Any]] = []
-    for number, (code, latency) in enumerate(events):
-        tally.ended(code, latency, f"HTTP {code}")
-        if number == cut:
-            lines.append(tally.progress(1, 10))
-    tally.could_not_send(unsent)
-    lines.append(tally.progress(2, 10))
-    summary = tally.summary(2.0, 99, False)
-    for name in ("sent", "ok", "failed"):
+    for number, (code, latency, delay) in enumerate(events):
+        due = plan.due()[number] / TICKS
+        tally.ended(number, code=code, sent=due + delay, latency=latency, error=f"HTTP {code}")
+        if number == half:
+            lines.append(tally.progress(1))
+    tally.over(range(plan.requests))
+    lines.append(tally.progress(2))
+    summary = tally.summary()
+    for name in ("sent", "ok", "failed", "unsent"):
         assert sum(line[name] for line in lines) == summary[name]
-    assert summary["sent"] == summary["ok"] + summary["failed"] == len(events) + unsent
-    assert summary["ok"] == sum(200 <= code < 400 for code, _ in events)
-    assert summary["unsent"] == unsent
-    assert sum(summary["codes"].values()) == len(events)
+    timely = [(code, delay + latency) for code, latency, delay in events if delay <= LATE_SECONDS]
+    good = [latency for code, latency in timely if 200 <= code < 400]
+    assert (summary["planned"], summary["sent"], summary["ok"]) == (plan.requests, len(timely), len(good))
+    assert summary["failed"] == plan.requests - len(good)
+    assert summary["unsent"] == plan.requests - len(timely)
+    assert sum(summary["codes"].values()) == len(timely)
     assert (summary["p99_ms"] is None) == (summary["ok"] == 0)
-    slowest = max((latency for code, latency in events if 200 <= code < 400), default=0)
-    assert math.isclose(summary["max_ms"] or 0, slowest, abs_tol=0.06)
+    assert math.isclose(summary["max_ms"] or 0, max(good, default=0) * 1000, abs_tol=0.11)
+    found = figures(kept(tally), planned=plan.requests, objective=1)
+    assert [getattr(found, name) for name in ("planned", "sent", "ok", "failed", "unsent")] == [
+        summary[name] for name in ("planned", "sent", "ok", "failed", "unsent")
+    ]
+
+
+def test_a_request_counts_from_when_it_was_due() -> None:
+    tally = Tally(steady(10))
+    tally.ended(0, code=200, sent=0.1 + 0.4, latency=0.05, error="")
+    assert kept(tally)[0] == Request(at=0.1, latency=0.45, code=200)
+    assert tally.summary()["delay_max_ms"] == 400
+
+
+def test_a_request_that_is_sent_too_late_failed_whatever_was_answered() -> None:
+    tally = Tally(steady(10))
+    tally.ended(0, code=200, sent=0.1 + LATE_SECONDS + 0.01, latency=0.01, error="")
+    assert kept(tally)[0] == Request(at=0.1, latency=None, code=0, sent=False)
+    assert tally.progress(1) | {"rate": 0} == {
+        "kind": "progress", "second": 1, "rate": 0, "sent": 0, "ok": 0, "failed": 1, "unsent": 1, "p50_ms": None,
+        "p95_ms": None, "p99_ms": None,
+    }  # fmt: skip
+
+
+def test_of_a_load_that_is_cut_only_what_was_late_already_is_not_sent() -> None:
+    tally = Tally(steady(20))
+    for number in (0, 1, 2, 14):
+        tally.ended(number, code=200, sent=(number + 1) / 10, latency=0.01, error="")
+    tally.cut(1.2)
+    found = kept(tally)
+    assert [request.at for request in found] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 1.5]
+    assert [request.sent for request in found] == [True] * 3 + [False] * 4 + [True]
+    tally.ended(9, code=200, sent=1.0, latency=0.01, error="")
+    assert kept(tally) == found
 
 
 @given(segments=st.lists(st.tuples(st.integers(0, 500), st.integers(1, 60)), min_size=1, max_size=8))
@@ -114,36 +159,143 @@ def test_the_rate_of_each_second(segments: list[tuple[int, int]]) -> None:
     assert plan.rate_at(plan.seconds) == 0
 
 
-def vegeta(folder: Path, unsent: int = 0) -> str:
-    program = folder / "vegeta"
-    program.write_text(FAKE_VEGETA.format(python=sys.executable, unsent=unsent), encoding="utf-8")
-    program.chmod(0o755)
-    return str(program)
+@given(segments=st.lists(st.tuples(st.integers(0, 500), st.integers(1, 4)), min_size=1, max_size=8))
+def test_when_requests_are_due(segments: list[tuple[int, int]]) -> None:
+    plan = Plan(target=TARGET, segments=tuple(segments))
+    due = plan.due()
+    assert len(due) == plan.requests
+    assert due == sorted(due)
+    for second in range(plan.seconds + 2):
+        assert plan.due_by(second) == sum(one <= second * TICKS for one in due)
+    for index, (rate, seconds) in enumerate(segments):
+        start, first = plan.begins(index)
+        if rate:
+            assert due[first] == start * TICKS + round(TICKS / rate)
+            assert due[first + rate * seconds - 1] == (start + seconds) * TICKS
+
+
+def send(
+    plan: Plan, program: str, leaving: threading.Event | None = None, **more: Any
+) -> tuple[Any, list[Any], list[Request]]:
+    """(Summary, progress lines, every request) of a run."""
+    lines: list[dict[str, Any]] = []
+    sender = load_runner.Run(plan, program, lines.append, more.pop("metrics", None))
+    try:
+        summary = sender.send(threading.Event(), **more)
+    finally:
+        sender.close()
+    kinds = [line["kind"] for line in lines]
+    assert kinds == sorted(kinds), "progress, then results"
+    parts = [line["part"] for line in lines if line["kind"] == "results"]
+    return summary, [line for line in lines if line["kind"] == "progress"], unpack(parts)
+
+
+@pytest.fixture(autouse=True)
+def started_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load_runner, "AHEAD_SECONDS", 0.3)
+
+
+def scraped(port: int) -> dict[str, float]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
 
 def test_a_run_tells_each_second_and_counts_what_was_not_sent(tmp_path: Path) -> None:
-    lines: list[dict[str, Any]] = []
-    plan = Plan(target="http://127.0.0.1:9/work", segments=((10, 1), (0, 1), (20, 1)))
-    summary = run(plan, threading.Event(), vegeta(tmp_path, unsent=3), lines.append)
+    plan = Plan(target=TARGET, segments=((10, 1), (0, 1), (20, 1)))
+    metrics = Metrics()
+    port = metrics.serve(0)
+    before = scraped(port)
+    assert before['claudescale_load_requests_total{outcome="unsent"}'] == 0
+    rates: list[float] = []
+    threading.Timer(0.9, lambda: rates.append(scraped(port)["claudescale_load_wanted_rate"])).start()
+    wall = time.time()
+    summary, lines, requests = send(plan, vegeta(tmp_path, unsent=2, codes=[200, 200, 503, 0]), metrics=metrics)
     assert [line["second"] for line in lines] == list(range(1, len(lines) + 1))
     assert [line["rate"] for line in lines][:3] == [10, 0, 20]
-    assert (summary["planned"], summary["ok"], summary["unsent"], summary["failed"]) == (30, 24, 6, 6)
-    assert sum(line["sent"] for line in lines) <= summary["sent"] == 30
-    assert (summary["p50_ms"], summary["interrupted"]) == (5.0, False)
+    assert (summary["planned"], summary["sent"], summary["ok"]) == (30, 26, 14)
+    assert (summary["unsent"], summary["failed"]) == (4, 16)
+    assert summary["errors"] == {"HTTP 503": 6, "HTTP 0": 6, UNSENT_WORDS: 4}
+    assert summary["codes"] == {"0": 6, "200": 14, "503": 6}
+    assert summary["interrupted"] is False
+    assert 0 < summary["began"] - wall < 2
+    assert summary["vegeta"] == {
+        "requests": 26, "success": 14 / 26, "p50_ms": 5.0, "p95_ms": 5.0, "p99_ms": 5.0, "max_ms": 5.0,
+    }  # fmt: skip
+    first, second = [(n + 1) / 10 for n in range(10)], [2 + (n + 1) / 20 for n in range(20)]
+    assert [request.at for request in requests] == first + second
+    assert [request.sent for request in requests] == [True] * 8 + [False] * 2 + [True] * 18 + [False] * 2
+    assert [(request.code, request.latency is None) for request in requests][:4] == [
+        (200, False), (200, False), (503, False), (0, True),
+    ]  # fmt: skip
+    # due to sent is the time that a process needs to wake up, and 5 ms are vegeta's
+    assert all(0.005 <= request.latency < LATE_SECONDS for request in requests if request.latency is not None)
+
+    after = scraped(port)
+    outcomes = {
+        name: after[f'claudescale_load_requests_total{{outcome="{name}"}}'] for name in ("ok", "failed", "unsent")
+    }
+    assert outcomes == {"ok": 14, "failed": 12, "unsent": 4}
+    assert after["claudescale_load_due_total"] == 30
+    assert after["claudescale_load_latency_seconds_count"] == 14
+    assert (rates, after["claudescale_load_wanted_rate"]) == ([10], 0)
 
 
-def test_a_run_that_is_ended_early_has_its_summary_and_no_failures(tmp_path: Path) -> None:
-    leaving = threading.Event()
-    threading.Timer(1.2, leaving.set).start()
+def test_late_requests_failed_and_others_have_what_they_waited_in_their_latency(tmp_path: Path) -> None:
+    plan = Plan(target=TARGET, segments=((20, 1),))
+    summary, _, requests = send(plan, vegeta(tmp_path, lates=4, late=LATE_SECONDS + 0.1))
+    assert [request.sent for request in requests] == [False] * 4 + [True] * 16
+    assert (summary["unsent"], summary["vegeta"]["requests"], summary["vegeta"]["success"]) == (4, 20, 1)
+
+
+def test_a_vegeta_that_dies_sends_nothing_and_that_is_failed(tmp_path: Path) -> None:
+    summary, _, requests = send(Plan(target=TARGET, segments=((5, 1),)), vegeta(tmp_path, dies=True))
+    assert (summary["ok"], summary["unsent"], len(requests)) == (0, 5, 5)
+    assert summary["vegeta"] == {"requests": 0, "success": 0, "p50_ms": 0, "p95_ms": 0, "p99_ms": 0, "max_ms": 0}
+
+
+def test_a_run_that_is_ended_early_has_its_results_and_no_failures(tmp_path: Path) -> None:
+    file = tmp_path / "end"
+    threading.Timer(1.1, lambda: file.write_text("enough")).start()
     began = time.monotonic()
-    plan = Plan(target="http://127.0.0.1:9/work", segments=((10, 600),))
-    summary = run(plan, leaving, vegeta(tmp_path), json.dumps)
+    plan = Plan(target=TARGET, segments=((10, 600),))
+    summary, _, requests = send(plan, vegeta(tmp_path), ended=lambda: load_runner.words_in(str(file)))
     assert time.monotonic() - began < 5
-    assert summary["interrupted"] is True
-    assert 5 <= summary["ok"] <= 13
-    assert summary["failed"] == 0
+    assert (summary["interrupted"], summary["ended"]) == (True, "enough")
+    assert 5 <= summary["ok"] == len(requests) <= 25
+    assert (summary["failed"], summary["planned"]) == (0, 6000)
+
+
+def test_a_file_that_says_nothing_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "end").write_text("\n")
+    for path in (tmp_path / "end", tmp_path / "nothing", ""):
+        assert load_runner.words_in(str(path)) == ""
 
 
 def test_without_vegeta_it_is_an_error() -> None:
     with pytest.raises(OSError, match="no-such-vegeta"):
-        run(Plan(target="http://x", segments=((1, 1),)), threading.Event(), "/no-such-vegeta", print)
+        send(Plan(target="http://x", segments=((1, 1),)), "/no-such-vegeta")
+
+
+def run_program(folder: Path, plan: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", load_runner.__name__]
+    given = {**os.environ, "LOAD_PLAN": plan, "VEGETA": vegeta(folder), **environment}
+    return subprocess.Popen(command, env=given, stdout=subprocess.PIPE, text=True)
+
+
+def test_the_program_says_what_is_wrong(tmp_path: Path) -> None:
+    with run_program(tmp_path, "{}") as process:
+        said, _ = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert said.startswith('{"kind":"error","message":"LOAD_PLAN is no plan')
+
+
+def test_the_program_ends_well_on_sigterm(tmp_path: Path) -> None:
+    plan = '{"target": "http://127.0.0.1:9/work", "segments": [{"rate": 5, "seconds": 60}]}'
+    with run_program(tmp_path, plan) as process:
+        assert process.stdout is not None
+        assert '"progress"' in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert '"interrupted":true,"ended":"by a signal"' in said.splitlines()[-1]

@@ -61,6 +61,7 @@ class Controller:
         client.on_response.append(self.clock.observe)
         self.metrics.skew(self.clock.skew)
         for name, space in self.spaces.items():
+            self.metrics.attached(name, space.autoscalers.all, space.leases_of)
             self.metrics.broken(name, _has_broken_chain(space))
             for phase in Phase:
                 self.metrics.leases(name, phase.value, _counter(space, phase))

@@ -1,23 +1,49 @@
 # Copyright (c) 2026 ClaudeScale contributors
 # SPDX-License-Identifier: MIT
-"""The controller's figures for Prometheus. Without prometheus_client they are counted by nobody."""
+"""The controller's figures for Prometheus. Without prometheus_client they are counted by nobody.
+
+What can be counted is there from the beginning, at 0: Prometheus takes the first value that it sees for the beginning,
+so that a failure which made its own series would not count as one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 from ansible_collections.claudescale.core.plugins.module_utils import moments
+from ansible_collections.claudescale.core.plugins.module_utils.controller import autoscalers as shown
 from ansible_collections.claudescale.core.plugins.module_utils.lease import ledger as chain
+from ansible_collections.claudescale.core.plugins.module_utils.lease.model import Lease, WorkloadRef
+from ansible_collections.claudescale.core.plugins.module_utils.lease.rules import ALLOWED
 
 try:
     from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+    from prometheus_client.core import GaugeMetricFamily
 
     MISSING = ""
 except ImportError as error:  # outside of the image nobody need scrape the controller
     MISSING = str(error)
 
 LAGS = (0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0, 60.0, 600.0)  # seconds; the aims are 0.5 at the median and 3 at worst
+EVENTS = (
+    chain.GENESIS,
+    chain.LEASE_REQUESTED,
+    chain.LEASE_REFUSED,
+    chain.REFUSALS_REPEATED,
+    chain.LEASE_ENDED,
+    chain.FLOOR_INTENDED,
+    chain.FLOOR_WRITTEN,
+    chain.FLOOR_RESTORED,
+    chain.BASE_CHANGED,
+    chain.FLOOR_CONTESTED,
+)
+PLACES = ("watch", "reconcile", "record", "event", "defect")  # where something fails
+WRITES = ("record", "WriteFloor", "Restore", "DropOwnership", "RaiseScale")  # what can be overtaken
+
+
+Autoscalers: TypeAlias = Callable[[], Iterable[Mapping[str, Any]]]
+Leases: TypeAlias = Callable[[WorkloadRef], Iterable[Lease]]
 
 
 class Metrics:
@@ -51,6 +77,23 @@ class Metrics:
         self._skew = Gauge(
             "claudescale_clock_skew_seconds", "The API server's clock less the local one", registry=where
         )
+        for place in PLACES:
+            self._errors.labels(place)
+        for write in WRITES:
+            self._conflicts.labels(write)
+        self._autoscalers = _Autoscalers()
+        where.register(self._autoscalers)
+
+    def attached(self, namespace: str, autoscalers: Autoscalers, leases: Leases) -> None:
+        """A namespace is looked after. Its autoscalers, and each workload's leases, are asked for at each scrape."""
+        if not self._on:
+            return
+        for event in EVENTS:
+            self._records.labels(namespace, event)
+        self._decisions.labels(namespace, ALLOWED)
+        self._start.labels(namespace)
+        self._end.labels(namespace)
+        self._autoscalers.add(namespace, autoscalers, leases)
 
     def recorded(self, namespace: str, fields: Mapping[str, Any]) -> None:
         """A record was appended."""
@@ -96,3 +139,33 @@ class Metrics:
         """Likewise for the clock."""
         if self._on:
             self._skew.set_function(seconds)
+
+
+class _Autoscalers:
+    """The figures of autoscalers, made anew at each scrape: of one that is gone nothing is left."""
+
+    def __init__(self) -> None:
+        self._spaces: dict[str, tuple[Autoscalers, Leases]] = {}
+
+    def add(self, namespace: str, autoscalers: Autoscalers, leases: Leases) -> None:
+        self._spaces[namespace] = (autoscalers, leases)
+
+    def describe(self) -> Iterable[Any]:
+        """Nothing is asked for when it is registered."""
+        return []
+
+    def collect(self) -> Iterable[Any]:
+        """The gauges, of prometheus_client."""
+        labels = ["namespace", "autoscaler", "workload"]
+        families = {
+            name: GaugeMetricFamily(f"claudescale_autoscaler_{name}", told, labels=labels)
+            for name, told in shown.GAUGES.items()
+        }
+        count = GaugeMetricFamily("claudescale_autoscalers", "Autoscalers of a namespace", labels=labels[:1])
+        for namespace, (autoscalers, leases) in list(self._spaces.items()):
+            items = list(autoscalers())
+            count.add_metric([namespace], len(items))
+            for one in shown.figures(items, leases):
+                for name, value in one.values.items():
+                    families[name].add_metric([namespace, one.autoscaler, one.workload], value)
+        return [*families.values(), count]

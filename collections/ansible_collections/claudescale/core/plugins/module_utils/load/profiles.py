@@ -1,28 +1,28 @@
 # Copyright (c) 2026 ClaudeScale contributors
 # SPDX-License-Identifier: MIT
-"""What a load is: a profile becomes segments of a constant rate, and segments become a Job. Pure.
+"""What a load is: a profile becomes segments of a constant rate. Pure.
 
-The arrival rate is open: requests come when they are due, as users do. What runs the Job is run.py, what sends
-the requests is the load runner in the image.
+The arrival rate is open: requests come when they are due, as users do. The Job that sends them is made in manifests.py
+and run by run.py.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import math
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
 MAX_RATE = 500  # requests per second; beyond it, a small cluster measures the load generator
 MIN_SECONDS = 10
 MAX_SECONDS = 1800
-TAIL_SECONDS = 15  # after the last segment: answers under way, the summary, the pod's end
-START_SECONDS = 60  # for the Job's pod to be scheduled and started
-KEEP_SECONDS = 600  # a finished Job and its log stay so long
-LABEL = "claudescale.io/load"
-PATH = "/work"
+MAX_SEGMENTS = 100
+OBJECTIVE_SECONDS = 0.5  # a slower answer is as bad as none, where nobody says otherwise
+HOLD_SECONDS = 15.0  # a load until-scaled goes on so long after the maximum was reached, so that new pods get some
+LABEL = "claudescale.io/load"  # of a load's Job; its value is the profile
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 
 
 class LoadRefused(ClaudeScaleError):  # noqa: N818 - a refusal, with its reason as text
@@ -60,6 +60,18 @@ class LoadPlan:
         """The highest rate, requests per second."""
         return max(segment.rate for segment in self.segments)
 
+    def due_in(self, start: float, end: float) -> int:
+        """How many requests are due after `start` and until `end`, seconds after the load began."""
+        return self._due_until(end) - self._due_until(start)
+
+    def _due_until(self, second: float) -> int:
+        found = 0
+        for segment in self.segments:
+            # A hair more: 0.3 s at 10 per second are three requests, whatever floating point says.
+            found += math.floor(segment.rate * min(max(second, 0.0), float(segment.seconds)) + 1e-6)
+            second -= segment.seconds
+        return found
+
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
@@ -87,6 +99,15 @@ def _ramp(rate: int, seconds: int) -> tuple[Segment, ...]:
     return _steps([max(1, rate * step // 10) for step in range(1, 11)], seconds)
 
 
+def _stairs(rate: int, seconds: int) -> tuple[Segment, ...]:
+    return _steps([max(1, rate * step // 4) for step in range(1, 5)], seconds)
+
+
+def _launch(rate: int, seconds: int) -> tuple[Segment, ...]:
+    calm = seconds // 3
+    return Segment(rate=max(1, rate // 4), seconds=calm), Segment(rate=rate, seconds=seconds - calm)
+
+
 def _spike(rate: int, seconds: int) -> tuple[Segment, ...]:
     calm = max(1, rate // 4)
     return _steps([calm, rate, calm], seconds)
@@ -102,6 +123,7 @@ def _stress(rate: int, seconds: int) -> tuple[Segment, ...]:
 PROFILES = {
     "steady": Profile(words="one rate all the time", rate=20, seconds=120, shape=_steady),
     "ramp": Profile(words="ten even steps up to the rate", rate=60, seconds=200, shape=_ramp),
+    "step": Profile(words="four even steps up to the rate, each held", rate=60, seconds=240, shape=_stairs),
     "spike": Profile(words="a quarter of the rate, the rate, a quarter again", rate=60, seconds=180, shape=_spike),
     "stress-until-scale": Profile(
         words="from half the rate up to double, ends when the autoscaler is at its maximum",
@@ -109,6 +131,12 @@ PROFILES = {
         seconds=210,
         shape=_stress,
         until_scaled=True,
+    ),
+    "launch": Profile(
+        words="announced: a quarter of the rate for a third of the time, then at once the rate",
+        rate=60,
+        seconds=180,
+        shape=_launch,
     ),
 }
 
@@ -122,8 +150,7 @@ def make_plan(profile: str, *, rate: int | None = None, seconds: int | None = No
     seconds = chosen.seconds if seconds is None else seconds
     if not 1 <= rate <= MAX_RATE:
         raise LoadRefused(f"a rate of {rate} requests per second is out of bounds: 1 to {MAX_RATE} are allowed")
-    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
-        raise LoadRefused(f"a duration of {seconds} s is out of bounds: {MIN_SECONDS} to {MAX_SECONDS} are allowed")
+    _check_seconds(seconds)
     plan = LoadPlan(profile=profile, segments=chosen.shape(rate, seconds), until_scaled=chosen.until_scaled)
     if plan.peak > MAX_RATE:
         raise LoadRefused(
@@ -133,57 +160,31 @@ def make_plan(profile: str, *, rate: int | None = None, seconds: int | None = No
     return plan
 
 
-def job_manifest(plan: LoadPlan, *, name: str, image: str, namespace: str, service: str = "demo-app") -> dict[str, Any]:
-    """The Job that sends the plan's load to the service, and ends by itself whatever happens to who started it."""
-    labels = {
-        "app.kubernetes.io/name": "load",
-        "app.kubernetes.io/instance": plan.profile,
-        "app.kubernetes.io/component": "load",
-        "app.kubernetes.io/part-of": "claudescale",
-        "app.kubernetes.io/managed-by": "claudescale",
-        LABEL: plan.profile,
-    }
-    wanted = {
-        "target": f"http://{service}.{namespace}.svc{PATH}",
-        "segments": [{"rate": segment.rate, "seconds": segment.seconds} for segment in plan.segments],
-    }
-    container = {
-        "name": "load",
-        "image": image,
-        "imagePullPolicy": "Never",  # it was loaded into the node; nobody else's of that name may run
-        "command": ["python3", "/opt/claudescale/load_runner.py"],
-        "env": [{"name": "LOAD_PLAN", "value": json.dumps(wanted, separators=(",", ":"))}],
-        "resources": {
-            "requests": {"cpu": "50m", "memory": "64Mi"},
-            "limits": {"cpu": "500m", "memory": "256Mi"},
-        },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-    }
-    pod = {
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 10,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 10001,
-            "runAsGroup": 10001,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [container],
-    }
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": name, "namespace": namespace, "labels": labels},
-        "spec": {
-            "backoffLimit": 0,
-            "activeDeadlineSeconds": START_SECONDS + plan.seconds + TAIL_SECONDS,
-            "ttlSecondsAfterFinished": KEEP_SECONDS,
-            "template": {"metadata": {"labels": labels}, "spec": pod},
-        },
-    }
+def plan_of(name: str, segments: Iterable[tuple[int, int]]) -> LoadPlan:
+    """A plan of one's own: segments are (requests per second, seconds), whole and at least 1. LoadRefused names what is
+    out of bounds; the name, which stands where a profile's does, is 1 to 40 lower-case letters, digits and hyphens.
+    """
+    if not _NAME.fullmatch(name):
+        raise LoadRefused(f"{name!r} is no name of a plan: use 1 to 40 lower-case letters, digits and hyphens")
+    made = tuple(Segment(rate=rate, seconds=seconds) for rate, seconds in segments)
+    if not 1 <= len(made) <= MAX_SEGMENTS:
+        raise LoadRefused(f"a plan of {len(made)} segments is out of bounds: 1 to {MAX_SEGMENTS} are allowed")
+    for segment in made:
+        if not (1 <= segment.rate <= MAX_RATE and segment.seconds >= 1):
+            raise LoadRefused(
+                f"a segment of {segment.rate} requests per second for {segment.seconds} s is out of bounds: "
+                f"1 to {MAX_RATE} are allowed, for 1 s or more"
+            )
+    plan = LoadPlan(profile=name, segments=made)
+    _check_seconds(plan.seconds)
+    return plan
+
+
+def launch_plan(*, calm: int, calm_seconds: int, seconds: int, rate: int | None = None) -> LoadPlan:
+    """An announced launch: `calm` requests per second, then at a known second `rate` (None: four times calm)."""
+    return plan_of("launch", [(calm, calm_seconds), (4 * calm if rate is None else rate, seconds)])
+
+
+def _check_seconds(seconds: int) -> None:
+    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+        raise LoadRefused(f"a duration of {seconds} s is out of bounds: {MIN_SECONDS} to {MAX_SECONDS} are allowed")

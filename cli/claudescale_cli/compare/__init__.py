@@ -1,0 +1,1 @@
+"""`claudescale compare`: one announced launch with the HPA alone, with a raw write to /scale, and with a lease."""

@@ -24,6 +24,7 @@ from ansible_collections.claudescale.core.images.load_tally import (
     percentile,
     quantiles,
 )
+from ansible_collections.claudescale.core.images.load_vegeta import START_SECONDS
 from ansible_collections.claudescale.core.plugins.module_utils.load.results import Request, figures, unpack
 from hypothesis import given
 from hypothesis import strategies as st
@@ -192,7 +193,7 @@ def send(
 
 @pytest.fixture(autouse=True)
 def started_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load_runner, "AHEAD_SECONDS", 0.3)
+    monkeypatch.setattr(load_runner, "AHEAD_SECONDS", 0.6)
 
 
 def scraped(port: int) -> dict[str, float]:
@@ -208,7 +209,7 @@ def test_a_run_tells_each_second_and_counts_what_was_not_sent(tmp_path: Path) ->
     before = scraped(port)
     assert before['claudescale_load_requests_total{outcome="unsent"}'] == 0
     rates: list[float] = []
-    threading.Timer(0.9, lambda: rates.append(scraped(port)["claudescale_load_wanted_rate"])).start()
+    threading.Timer(1.2, lambda: rates.append(scraped(port)["claudescale_load_wanted_rate"])).start()
     wall = time.time()
     summary, lines, requests = send(plan, vegeta(tmp_path, unsent=2, codes=[200, 200, 503, 0]), metrics=metrics)
     assert [line["second"] for line in lines] == list(range(1, len(lines) + 1))
@@ -248,6 +249,17 @@ def test_late_requests_failed_and_others_have_what_they_waited_in_their_latency(
     assert (summary["unsent"], summary["vegeta"]["requests"], summary["vegeta"]["success"]) == (4, 20, 1)
 
 
+def test_users_wait_for_a_request_and_not_for_the_generator_to_begin(tmp_path: Path) -> None:
+    plan = Plan(target=TARGET, segments=((20, 1),))
+    summary, _, requests = send(plan, vegeta(tmp_path, lates=20, late=START_SECONDS + 0.2))
+    latencies = [request.latency for request in requests if request.latency is not None]
+    assert latencies and min(latencies) >= 0.2
+    assert summary["start_max_ms"] == START_SECONDS * 1000
+    summary, _, requests = send(plan, vegeta(tmp_path, lates=20, late=0.01))
+    assert min(request.latency or 0 for request in requests) == 0.005
+    assert 10 <= summary["start_max_ms"] <= START_SECONDS * 1000
+
+
 def test_a_vegeta_that_dies_sends_nothing_and_that_is_failed(tmp_path: Path) -> None:
     summary, _, requests = send(Plan(target=TARGET, segments=((5, 1),)), vegeta(tmp_path, dies=True))
     assert (summary["ok"], summary["unsent"], len(requests)) == (0, 5, 5)
@@ -256,7 +268,7 @@ def test_a_vegeta_that_dies_sends_nothing_and_that_is_failed(tmp_path: Path) -> 
 
 def test_a_run_that_is_ended_early_has_its_results_and_no_failures(tmp_path: Path) -> None:
     file = tmp_path / "end"
-    threading.Timer(1.1, lambda: file.write_text("enough")).start()
+    threading.Timer(1.4, lambda: file.write_text("enough")).start()
     began = time.monotonic()
     plan = Plan(target=TARGET, segments=((10, 600),))
     summary, _, requests = send(plan, vegeta(tmp_path), ended=lambda: load_runner.words_in(str(file)))

@@ -4,15 +4,17 @@
 
 The plan comes as JSON in LOAD_PLAN: {"target": URL, "segments": [{"rate": requests per second, "seconds": N}, ...]}.
 The arrival rate is open: segments start by the clock and requests are sent when they are due, whether or not earlier
-ones were answered. A request's latency counts from when it was due. One that is sent more than LATE_SECONDS after that,
+ones were answered. A request's latency counts from when it was due by its segment's clock, which begins when vegeta
+does, at most START_SECONDS after the plan's. One that is sent more than LATE_SECONDS after that,
 or not at all, because MAX_WORKERS others still wait or vegeta is gone, was not sent in time: it failed.
 
 Standard output has one JSON object per line, each with a `kind`:
     progress   second, rate (wanted), sent, ok, failed, unsent, p50_ms, p95_ms, p99_ms: of requests that ended in it
     results    part: a piece of every request's time, packed (load_results.py)
     summary    began (epoch seconds), seconds, planned, sent, ok, failed, unsent, p50_ms, p95_ms, p99_ms, max_ms,
-               delay_p99_ms, delay_max_ms (from due to sent), codes, errors, interrupted, ended (why that was), and
-               vegeta: its own report, with requests, success, p50_ms, p95_ms, p99_ms, max_ms; null without one
+               delay_p99_ms, delay_max_ms (from due to sent), start_max_ms (of segments, after the plan's time), codes,
+               errors, interrupted, ended (why that was), and vegeta: its own report, with requests, success, p50_ms,
+               p95_ms, p99_ms, max_ms; null without one
     error      message
 failed holds unsent, sent does not. Latencies are those of ok requests, null where there is none. Exit code 0 after a
 summary, else 2. SIGTERM, SIGINT and words in the file LOAD_END end the load and still bring results and summary.
@@ -57,6 +59,7 @@ class Run:
         self._report = Report(vegeta)
         self._clock = Clock(AHEAD_SECONDS)
         self._second = 0
+        self._late = 0.0
         self._to_start = [index for index, segment in enumerate(plan.segments) if segment[0]]
         self._to_release: list[Segment] = []
         self._running: list[Segment] = []
@@ -76,7 +79,7 @@ class Run:
             self._drain()
         finally:
             for segment in (*self._running, *self._to_release):
-                segment.close()
+                self._close(segment)
         if why:
             self._tally.cut(stopped)
         else:
@@ -91,6 +94,7 @@ class Run:
             "began": round(self._clock.began, 3),
             "seconds": seconds,
             **self._tally.summary(),
+            "start_max_ms": round(self._late * 1000, 1),
             "interrupted": bool(why),
             "ended": why,
             "vegeta": self._report.figures(),
@@ -108,13 +112,13 @@ class Run:
     def _take_turns(self) -> None:
         """Do what is due now."""
         now = self._clock.now()
-        while self._to_start and self._plan.begins(self._to_start[0])[0] - AHEAD_SECONDS <= now:
-            index = self._to_start.pop(0)
-            self._to_release.append(Segment(self._vegeta, self._plan, index, self._tally, self._report))
         while self._to_release and self._to_release[0].begins <= now:
             segment = self._to_release.pop(0)
             segment.release(self._clock)
             self._running.append(segment)
+        while self._to_start and self._plan.begins(self._to_start[0])[0] - AHEAD_SECONDS <= now:
+            index = self._to_start.pop(0)
+            self._to_release.append(Segment(self._vegeta, self._plan, index, self._tally, self._report))
         if self._metrics:
             self._metrics.rate.set(self._plan.rate_at(now))
         if now >= self._second + 1:
@@ -123,8 +127,12 @@ class Run:
             if self._metrics:
                 self._metrics.due.inc(self._plan.due_by(self._second) - self._plan.due_by(self._second - 1))
         for segment in [segment for segment in self._running if segment.done()]:
-            segment.close()
+            self._close(segment)
             self._running.remove(segment)
+
+    def _close(self, segment: Segment) -> None:
+        segment.close()
+        self._late = max(self._late, segment.late or 0.0)
 
     def _next(self) -> float:
         """When there is something to do again."""

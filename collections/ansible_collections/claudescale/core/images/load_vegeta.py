@@ -20,6 +20,7 @@ from ansible_collections.claudescale.core.images.load_tally import Tally
 MAX_WORKERS = 256  # requests under way at once: memory is bounded
 REQUEST_SECONDS = 5
 REPORT_SECONDS = 5.0  # for what is still in its pipe
+START_SECONDS = 0.1  # that vegeta may need to begin once it was told: its segment's clock is so much late at most
 
 
 class Clock:
@@ -91,6 +92,8 @@ class Segment:
         self._report = report
         self._stopped = False
         self._shift = 0.0  # from seconds of the epoch to seconds of the plan
+        self._rate = rate
+        self.late: float | None = None  # how much later than by the plan it began, as far as is known
         # Half an interval less, so that vegeta's clock never lets it send one request more than planned.
         lasts = seconds * 10**9 - 10**9 // rate // 2
         # No keep-alive: a kept connection stays with its pod, and pods that are added would get no load.
@@ -123,10 +126,14 @@ class Segment:
                 result = json.loads(line)
                 if result["seq"] >= len(self._numbers):
                     continue
+                sent = datetime.fromisoformat(result["timestamp"]).timestamp() + self._shift
+                # Users do not wait for a generator to begin: what all requests have in common is no delay of theirs.
+                late = sent - self.begins - (result["seq"] + 1) / self._rate
+                self.late = max(0.0, min(late, START_SECONDS if self.late is None else self.late))
                 self._tally.ended(
                     self._numbers[result["seq"]],
                     code=result["code"],
-                    sent=datetime.fromisoformat(result["timestamp"]).timestamp() + self._shift,
+                    sent=sent - self.late,
                     latency=result["latency"] / 1e9,
                     error=result["error"],
                 )

@@ -42,8 +42,9 @@ def job_manifest(
         ],
         "ports": [{"name": "metrics", "containerPort": METRICS_PORT}],
         "resources": {
-            "requests": {"cpu": "50m", "memory": "64Mi"},
-            "limits": {"cpu": "500m", "memory": "384Mi"},
+            # More than it uses: where CPU is short, a generator that waits for it would measure itself.
+            "requests": {"cpu": "150m", "memory": "64Mi"},
+            "limits": {"cpu": "1", "memory": "384Mi"},
         },
         "securityContext": {
             "allowPrivilegeEscalation": False,

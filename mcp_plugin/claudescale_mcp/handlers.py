@@ -61,7 +61,7 @@ STATUS_SECONDS = 3.0
 RECORDS_AT_ONCE = 50
 MOST_RECORDS = 1000
 SEARCH_SECONDS = 5.0
-REPORT_SECONDS = gathering.WHOLE_SECONDS + 3.0  # and the way
+REPORT_SECONDS = gathering.WHOLE_SECONDS + 2.5  # and the way: a token, and which record is the last
 PLOT_SECONDS = 20.0  # the first picture of an installation looks for its fonts
 SETTLED = ("NotStarted", "FloorContested", "FloorCapped")  # reasons that a few seconds do not change
 
@@ -130,9 +130,9 @@ class Handlers:
         """What happened to a workload in a window, with a picture where one is wanted."""
         ref = parse_workload(arguments.workload)
         await progress(0.0, REPORT_SECONDS, "reading series and records")
-        last = await self._use(self._last)
 
         def look(door: Door) -> Evidence:
+            last = self._last(door)
             window = Window.before(door.clock.now(), arguments.window_seconds)
             return gathering.gather(self._prometheus(door), ref, window=window, head=last)
 

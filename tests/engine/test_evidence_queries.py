@@ -132,12 +132,21 @@ MINUTES = 20
 COUNT = MINUTES * 12  # samples, 5 s apart
 
 
-def sampled(name: str, pod: str, container: str, values: str, **labels: str) -> dict[str, str]:
+def sampled(series: str, pod: str, container: str, values: str, **labels: str) -> dict[str, str]:
     said = {"namespace": "space", "pod": pod, **({"container": container} if container else {}), **labels}
     return {
-        "series": f"{name}{{{', '.join(f'{key}={json.dumps(text)}' for key, text in said.items())}}}",
+        "series": f"{series}{{{', '.join(f'{key}={json.dumps(text)}' for key, text in said.items())}}}",
         "values": values,
     }
+
+
+def twice(*series: dict[str, str]) -> list[dict[str, str]]:
+    """As a node with two trees of cgroups tells it: each container under both paths."""
+    return [
+        {**one, "series": one["series"].replace("}", f", id={json.dumps(path)}}}")}
+        for one in series
+        for path in ("/kubepods/a", "/claudescale/kubepods/a")
+    ]
 
 
 def of_twenty_minutes() -> list[dict[str, str]]:
@@ -146,24 +155,28 @@ def of_twenty_minutes() -> list[dict[str, str]]:
     )  # fmt: skip
     requests, buckets = "demo_app_requests_total", "demo_app_request_duration_seconds_bucket"
     return [
-        sampled(cpu, FIRST, "worker", f"0+0.5x{COUNT}"),
-        sampled(cpu, SECOND, "worker", f"0+1x{COUNT}"),
-        sampled(cpu, FIRST, "", f"0+99x{COUNT}"),  # the pod's own control group: both are in it already
-        sampled(cpu, FOREIGN, "db", f"0+50x{COUNT}"),
-        sampled(memory, FIRST, "worker", f"100x{COUNT}"),
-        sampled(memory, SECOND, "worker", f"200x{COUNT}"),
-        sampled(memory, FOREIGN, "db", f"9000x{COUNT}"),
+        *twice(
+            sampled(cpu, FIRST, "worker", f"0+0.5x{COUNT}"),
+            sampled(cpu, SECOND, "worker", f"0+1x{COUNT}"),
+            sampled(cpu, FIRST, "", f"0+99x{COUNT}"),  # the pod's own control group: both are in it already
+            sampled(cpu, FOREIGN, "db", f"0+50x{COUNT}"),
+            sampled(memory, FIRST, "worker", f"100x{COUNT}"),
+            sampled(memory, SECOND, "worker", f"200x{COUNT}"),
+            sampled(memory, FOREIGN, "db", f"9000x{COUNT}"),
+        ),
         sampled(requests, FIRST, "worker", f"0+45x{COUNT}", code="200"),
         sampled(requests, FIRST, "worker", f"0+5x{COUNT}", code="503"),
         sampled(buckets, FIRST, "worker", f"0+25x{COUNT}", le="0.1"),
         sampled(buckets, FIRST, "worker", f"0+50x{COUNT}", le="0.2"),
         sampled(buckets, FIRST, "worker", f"0+50x{COUNT}", le="+Inf"),
         # A container that is restarted is another one.
-        sampled(starts, FIRST, "worker", "1x120 stale", id="a1"),
-        sampled(starts, FIRST, "worker", "_x121 600x60 stale", id="a2"),
-        sampled(starts, FIRST, "worker", "_x185 900x55", id="a3"),
-        sampled(starts, SECOND, "worker", f"2x{COUNT}", id="b1"),
-        sampled(starts, FOREIGN, "db", f"2x{COUNT}", id="o1"),
+        *twice(
+            sampled(starts, FIRST, "worker", "1x120 stale", name="a1"),
+            sampled(starts, FIRST, "worker", "_x121 600x60 stale", name="a2"),
+            sampled(starts, FIRST, "worker", "_x185 900x55", name="a3"),
+            sampled(starts, SECOND, "worker", f"2x{COUNT}", name="b1"),
+            sampled(starts, FOREIGN, "db", f"2x{COUNT}", name="o1"),
+        ),
         sampled("up", FIRST, "worker", f"1x{COUNT}"),
         sampled("up", FIRST, "exporter", f"0x{COUNT}"),
         sampled("up", SECOND, "worker", f"0x{COUNT}"),

@@ -229,8 +229,9 @@ def test_a_run_tells_each_second_and_counts_what_was_not_sent(tmp_path: Path) ->
     assert [(request.code, request.latency is None) for request in requests][:4] == [
         (200, False), (200, False), (503, False), (0, True),
     ]  # fmt: skip
-    # due to sent is the time that a process needs to wake up, and 5 ms are vegeta's
-    assert all(0.005 <= request.latency < LATE_SECONDS for request in requests if request.latency is not None)
+    # due to sent is the time that a process needs to wake up, the least of it its start's; 5 ms are vegeta's
+    found = [request.latency for request in requests if request.latency is not None]
+    assert min(found) == 0.005 and max(found) < LATE_SECONDS
 
     after = scraped(port)
     outcomes = {
@@ -253,11 +254,8 @@ def test_users_wait_for_a_request_and_not_for_the_generator_to_begin(tmp_path: P
     plan = Plan(target=TARGET, segments=((20, 1),))
     summary, _, requests = send(plan, vegeta(tmp_path, lates=20, late=START_SECONDS + 0.2))
     latencies = [request.latency for request in requests if request.latency is not None]
-    assert latencies and min(latencies) >= 0.2
+    assert latencies and min(latencies) >= 0.2, "what is beyond counts"
     assert summary["start_max_ms"] == START_SECONDS * 1000
-    summary, _, requests = send(plan, vegeta(tmp_path, lates=20, late=0.01))
-    assert min(request.latency or 0 for request in requests) == 0.005
-    assert 10 <= summary["start_max_ms"] <= START_SECONDS * 1000
 
 
 def test_a_vegeta_that_dies_sends_nothing_and_that_is_failed(tmp_path: Path) -> None:

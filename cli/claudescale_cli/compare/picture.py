@@ -139,7 +139,9 @@ def _axes(figure: Any, left: float, row: tuple[float, float], top: float, design
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(SOFT)
     axes.tick_params(labelsize=9, colors=SOFT, length=3)
-    axes.set_xticks([tick for tick in range(-600, 601, 60) if -design.launch <= tick <= design.end - design.launch])
+    step = next(step for step in (60, 30, 10) if design.end >= 4 * step or step == 10)
+    first, last = -(design.launch // step), (design.end - design.launch) // step
+    axes.set_xticks([step * count for count in range(first, last + 1)])
     axes.yaxis.get_major_locator().set_params(nbins=5, integer=top > 3)
     return axes
 
@@ -157,7 +159,9 @@ def _load(axes: Any, run: Run, design: Design) -> None:
         linewidth=0,
         step="post",
     )
-    axes.text(3, 0.985, "launch", fontsize=9.5, color=INK, va="top", transform=axes.get_xaxis_transform())
+    axes.text(
+        0.008 * design.end, 0.985, "launch", fontsize=9.5, color=INK, va="top", transform=axes.get_xaxis_transform()
+    )
 
 
 def _pods(axes: Any, run: Run, design: Design) -> None:
@@ -182,7 +186,8 @@ def _pods(axes: Any, run: Run, design: Design) -> None:
 
 
 def _mark(axes: Any, at: float, height: float, words: str, align: str) -> None:
-    shift = 3 if align == "left" else -3
+    left, right = axes.get_xlim()
+    shift = (right - left) * (0.008 if align == "left" else -0.008)
     axes.text(at + shift, height, words, fontsize=9.5, color=INK, ha=align)
     axes.plot([at, at], [0, height + 0.5], color=INK, linewidth=0.9, linestyle=(0, (1, 2)))
 

@@ -46,8 +46,6 @@ def main(environment: Mapping[str, str]) -> int:
 
 def serve(controller: Controller, port: int | None) -> int:
     """Run a controller with its health endpoint (None: without) until SIGTERM or SIGINT."""
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, lambda *_args: controller.stop.set())
     health = None
     if port is not None:
         try:
@@ -61,6 +59,8 @@ def serve(controller: Controller, port: int | None) -> int:
         except (OverflowError, OSError) as error:
             raise ClaudeScaleError(f"port {port} for health and metrics cannot be listened on: {error}") from error
         health.start()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_args: controller.stop.set())
     worker = threading.Thread(target=controller.run, name="worker")
     worker.start()
     # The main thread waits in short steps: a signal handler runs only between them.

@@ -115,6 +115,11 @@ def _rate(series: str) -> str:
     return f"rate({series}[%(window)s])"
 
 
+def _once(series: str) -> str:
+    """Each container once: a node with two trees of cgroups tells of it under both paths."""
+    return f"max by (pod, container, name) ({series})"
+
+
 def _quantile(name: str, quantile: str) -> Query:
     return Query(
         name=name,
@@ -125,15 +130,17 @@ def _quantile(name: str, quantile: str) -> Query:
     )
 
 
-CPU_CORES = Query(name="cpu_cores", unit="cores", source=CPU, template=f"sum({_rate(CPU)})", absent=NOT_MEASURED)
+CPU_CORES = Query(name="cpu_cores", unit="cores", source=CPU, template=f"sum({_once(_rate(CPU))})", absent=NOT_MEASURED)
 CPU_CORES_PER_POD = Query(
     name="cpu_cores_per_pod_max",
     unit="cores",
     source=CPU,
-    template=f"max(sum by (pod) ({_rate(CPU)}))",
+    template=f"max(sum by (pod) ({_once(_rate(CPU))}))",
     absent=NOT_MEASURED,
 )
-MEMORY_BYTES = Query(name="memory_bytes", unit="bytes", source=MEMORY, template=f"sum({MEMORY})", absent=NOT_MEASURED)
+MEMORY_BYTES = Query(
+    name="memory_bytes", unit="bytes", source=MEMORY, template=f"sum({_once(MEMORY)})", absent=NOT_MEASURED
+)
 REQUEST_RATE = Query(
     name="request_rate", unit="requests/s", source=REQUESTS, template=f"sum({_rate(REQUESTS)})", absent=NOT_COUNTED
 )
@@ -155,7 +162,7 @@ RESTARTS = Query(
     name="restarts",
     unit="restarts",
     source=STARTS,
-    template=f"sum(count by (pod, container) (last_over_time({STARTS}[%(window)s])) - 1)",
+    template=f"sum(count by (pod, container) ({_once(f'last_over_time({STARTS}[%(window)s])')}) - 1)",
     absent=NOT_MEASURED,
 )
 # Prometheus looks for ready pods only; a pod that does not answer it on any port is not counted.

@@ -15,7 +15,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.cluster.client im
 )
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.clock import ServerClock
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
-from ansible_collections.claudescale.core.plugins.module_utils.load.profiles import make_plan
+from ansible_collections.claudescale.core.plugins.module_utils.load.profiles import LABEL, make_plan
 
 from claudescale_cli.common import plain
 from claudescale_cli.demo.conditions import WORKLOAD, Ground
@@ -151,11 +151,8 @@ class Stage:
         """Send load to the demo app, one rate all the time; it is ended at the end, however that comes."""
         plan = make_plan("steady", rate=rate, seconds=seconds)
         sending = Sending(self.cluster, plan, lambda at, line: self._lines.put((at, line)), self.observer.news.put)
-        self.undo.note(
-            "the load",
-            sending.stop,
-            f"kubectl delete job {sending.name or 'load-...'} --namespace {self.cluster.namespace}",
-        )
+        by_hand = f"kubectl delete jobs --selector {LABEL} --namespace {self.cluster.namespace}"
+        self.undo.note("the load", sending.stop, f"it ends with its plan, or by {by_hand}")
         sending.start()
         self.mark(f"load {sending.name} is asked for: {rate} requests a second for {seconds} s")
         return sending

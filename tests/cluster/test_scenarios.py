@@ -27,7 +27,7 @@ from claudescale_cli.scenarios import catalogue
 
 from tests.cluster.climb import idle
 from tests.cluster.rig import SPACE, connect, records, until
-from tests.cluster.test_demo import at_rest, open_leases, servers, state
+from tests.cluster.test_demo import at_rest, open_leases, state
 from tests.support import Cluster, Made, run
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long]
@@ -143,6 +143,12 @@ def loads(cluster: Cluster) -> str:
 def crashing(cluster: Cluster) -> str:
     found = "deployments,pods"
     return cluster.kubectl("get", found, "--namespace", SPACE, "-l", "claudescale.io/scenario", "-o", "name")
+
+
+def servers(cluster: Cluster) -> list[str]:
+    """MCP servers of this cluster that run on this machine; whole lines, because ps cuts them at a terminal's width."""
+    listed = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if f"claudescale_mcp --context {cluster.context} " in line]
 
 
 def nothing_is_left(cluster: Cluster) -> None:

@@ -689,8 +689,8 @@ def test_one_look_without_an_answer_is_none(stage: Stage) -> None:
     cluster.there = False
     stage.wait(lambda: cluster.looks == 2, 5)
     cluster.there = True
-    assert not stage.wait(lambda: False, 1.0)
-    assert cluster.looks > 3
+    assert not stage.wait(lambda: False, 0.5)
+    assert cluster.looks > 2
 
 
 def test_an_error_of_a_tool_ends_the_scenario_unless_it_may_be(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.errors import Cla
 from claudescale_cli import main as cli
 from claudescale_cli.common import Options
 from claudescale_cli.compare import command
-from claudescale_cli.compare.arms import Arm, Design
+from claudescale_cli.compare.arms import Arm
 from claudescale_cli.compare.conditions import check_workload, window_of
 from claudescale_cli.compare.report import from_text, to_text
 from claudescale_cli.compare.stage import Stage
@@ -359,4 +359,4 @@ def test_a_recorded_comparison_says_what_it_said(
     assert compare(monkeypatch, "--from", str(FIXTURE), "--picture", str(tmp_path / "x.svg")) == 0
     said = capsys.readouterr().out
     assert said.startswith(FIXTURE.with_suffix(".txt").read_text())
-    assert Design(**json.loads(FIXTURE.read_text())["design"]).shortened
+    assert from_text(FIXTURE.read_text()).runs

@@ -53,7 +53,7 @@ status: environment ## what runs, who holds the floor, and the forwards in one t
 watch: environment ## load, CPU, wanted and ready replicas, live
 	@$(command) watch
 
-load: environment ## send load: PROFILE=steady|ramp|spike|stress-until-scale [RATE=per second] [DURATION=seconds]
+load: environment ## send load: PROFILE=steady|ramp|step|spike|launch|stress-until-scale [RATE=per second] [DURATION=seconds]
 	@$(command) load $(PROFILE) $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION)) $(ARGS)
 
 demo: environment ## a raw write to /scale beside a lease, live, about 5 minutes: one picture [PICTURE=demo.svg]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.claudescale.core.plugins.module_utils import moments
+from ansible_collections.claudescale.core.plugins.module_utils import kubernetes_core, moments
 from ansible_collections.claudescale.core.plugins.module_utils.asking import door
 from ansible_collections.claudescale.core.plugins.module_utils.cluster import configurations
 from ansible_collections.claudescale.core.plugins.modules import capacity_lease
@@ -552,7 +552,7 @@ def test_a_certificate_that_a_variable_names_is_looked_for(run: Ran, monkeypatch
 @pytest.mark.parametrize(
     ("place", "name", "sentence"),
     [
-        (capacity_lease, "KUBERNETES_CORE_ERROR", "the collection kubernetes.core is missing here: ansible-galaxy "),
+        (kubernetes_core, "MISSING", "the collection kubernetes.core is missing here: ansible-galaxy "),
         (configurations, "MISSING", "Failed to import the required Python library (kubernetes) on "),
     ],
     ids=["collection", "library"],
@@ -662,7 +662,7 @@ def test_documentation_says_what_the_arguments_are() -> None:
             assert documented["options"][name].get(part) == rule.get(part), (name, part)
     assert set(documented["options"]) == set(capacity_lease.ARGUMENTS)
     fragment = yaml.safe_load(k8s_auth_options.ModuleDocFragment.DOCUMENTATION)
-    assert set(fragment["options"]) == set(capacity_lease.AUTH_ARG_SPEC)
+    assert set(fragment["options"]) == set(kubernetes_core.AUTH_ARG_SPEC)
     assert documented["extends_documentation_fragment"] == ["kubernetes.core.k8s_auth_options"]
 
 

@@ -285,12 +285,11 @@ diff:
   sample: {"before": {"ended": false}, "after": {"ended": true}}
 """
 
-import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.claudescale.core.plugins.module_utils import kubernetes_core
 from ansible_collections.claudescale.core.plugins.module_utils.asking.door import (
     Answer,
     Door,
@@ -310,22 +309,12 @@ from ansible_collections.claudescale.core.plugins.module_utils.asking.wish impor
     parse_workload,
 )
 from ansible_collections.claudescale.core.plugins.module_utils.cluster import configurations
-from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient, ClusterStopped
-from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError, one_line
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterStopped
+from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import Phase
-
-try:
-    from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-    from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as k8s_client
-
-    KUBERNETES_CORE_ERROR = None
-except ImportError:
-    AUTH_ARG_SPEC = {}
-    KUBERNETES_CORE_ERROR = traceback.format_exc()
 
 DOOR = "claudescale-ansible"
 WAIT_PHASES = ("Pending", "Active", "Ended")
-FILES = {"ca_cert": "ssl_ca_cert", "client_cert": "cert_file", "client_key": "key_file"}  # kubernetes' own names
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "ended"], "default": "present"},
     "name": {"type": "str", "required": True},
@@ -496,51 +485,20 @@ def _shown(lease: Mapping[str, Any]) -> dict[str, Any]:
     return {**lease, "metadata": meta}
 
 
-def client_from(module: AnsibleModule) -> ClusterClient:
-    """The way to the API server that kubernetes.core's options and variables name; ClaudeScaleError where it is bad."""
-    # Not get_api_client: it asks the API server for all its kinds first, without our limits of time.
-    auth = k8s_client._create_auth_spec(module)
-    context = str(auth.get("context") or "")
-    if not isinstance(auth.get("kubeconfig", ""), (str, dict)):
-        raise BadRequest("kubeconfig is neither a path nor a dictionary: name the file")
-    for option, name in FILES.items():
-        _check_readable(option, auth.get(name))
-    try:
-        configuration = k8s_client._create_configuration(auth)
-    except configurations.UNUSABLE as error:
-        raise configurations.unusable(error, context) from error
-    headers = {}
-    for header, value in k8s_client._create_headers(module).items():
-        for one in value if isinstance(value, list) else [value]:
-            headers[k8s_client.unique_string(header)] = str(one)  # a name may come several times
-    return ClusterClient.from_configuration(
-        configuration, namespace=module.params["namespace"], context=context, headers=headers
-    )
-
-
-def _check_readable(name: str, path: str | None) -> None:
-    if path is None:
-        return
-    try:
-        with Path(path).open("rb"):
-            pass
-    except OSError as error:
-        raise ClaudeScaleError(f"{name} {path} cannot be read: {one_line(error.strerror or str(error))}") from error
-
-
 def main() -> None:
     """Parse, ask, translate."""
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENTS}, supports_check_mode=True, **RULES)
-    if KUBERNETES_CORE_ERROR is not None:
-        module.fail_json(
-            msg="the collection kubernetes.core is missing here: ansible-galaxy collection install kubernetes.core",
-            exception=KUBERNETES_CORE_ERROR,
-        )
+    module = AnsibleModule(
+        argument_spec={**kubernetes_core.AUTH_ARG_SPEC, **ARGUMENTS}, supports_check_mode=True, **RULES
+    )
+    if kubernetes_core.MISSING is not None:
+        module.fail_json(msg=kubernetes_core.HOW_TO_GET, exception=kubernetes_core.MISSING)
     if configurations.MISSING:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=configurations.MISSING)
     try:
-        result = perform(module.params, lambda: Door(client_from(module), DOOR), check=module.check_mode)
-    except BadRequest as error:
+        result = perform(
+            module.params, lambda: Door(kubernetes_core.client_from(module), DOOR), check=module.check_mode
+        )
+    except (BadRequest, kubernetes_core.BadOption) as error:
         module.fail_json(msg=str(error), code="BadRequest")
     except ClaudeScaleError as error:
         module.fail_json(msg=str(error))

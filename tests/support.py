@@ -113,6 +113,11 @@ def run(command: list[str], environment: dict[str, str], timeout: float, folder:
     return Made(code=code, text="".join(lines), seconds=time.monotonic() - started)
 
 
+def running() -> list[str]:
+    """The command lines of this machine's processes, whole: ps cuts them where it is not told otherwise."""
+    return subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
+
+
 def environment_for(kubeconfig: Path) -> dict[str, str]:
     """This process's environment with a kubeconfig of its own, so that no test touches a person's."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

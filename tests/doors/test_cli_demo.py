@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
@@ -39,6 +38,7 @@ from tests.doors.cluster_double import DEMO, HPA, hpa
 from tests.doors.lease_double import CONTROLLER, LEASES, POLICIES, Server, lease_double, policy
 from tests.doors.mcp_double import McpCluster, mcp_cluster
 from tests.engine.http_double import Asked
+from tests.support import running
 
 ACCESS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 ONE_HPA = f"{HPA}/demo-app-hpa"
@@ -545,5 +545,4 @@ def test_a_signal_ends_a_call_and_its_server(
     with pytest.raises(raised), signals_raise():
         found.call("lease_capacity", name="demo-1", workload="demo-app", replicas=4, reason="launch")
         time.sleep(5)
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert f"--kubeconfig {tmp_path}" not in listed
+    assert not any(f"--kubeconfig {tmp_path}" in line for line in running())

@@ -26,10 +26,11 @@ from claudescale_cli.common import Options
 from claudescale_cli.demo.conditions import Ground
 from claudescale_cli.demo.observer import Observer
 from claudescale_cli.demo.screen import Screen
+from claudescale_cli.mcp_test.connection import Answer
 from claudescale_cli.scenarios import catalogue, command, conditions, crash, outage
 from claudescale_cli.scenarios import stage as stages
 from claudescale_cli.scenarios.facts import Facts, Returned
-from claudescale_cli.scenarios.session import Heard, Session
+from claudescale_cli.scenarios.session import Session
 from claudescale_cli.scenarios.stage import Stage
 from claudescale_cli.scenarios.transcripts import Ask
 from claudescale_cli.scenarios.undo import Undo, lease_is_over
@@ -39,6 +40,7 @@ from tests.doors.cluster_double import DEMO, HPA, deployment, hpa
 from tests.doors.lease_double import LEASES, Server, lease_double
 from tests.doors.mcp_double import McpCluster
 from tests.engine.http_double import Asked, HttpDouble, Reply, http_double
+from tests.support import running
 
 JOBS = "/apis/batch/v1/namespaces/claudescale/jobs"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/claudescale/deployments"
@@ -57,8 +59,7 @@ def session(cluster: McpCluster, tmp_path: Path) -> Session:
 
 
 def servers(folder: Path) -> list[str]:
-    listed = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if f"--kubeconfig {folder}" in line]
+    return [line for line in running() if f"--kubeconfig {folder}" in line]
 
 
 def test_one_server_over_stdio_answers_all_calls(session: Session, tmp_path: Path) -> None:
@@ -438,7 +439,7 @@ class FakeSession:
     """What the tools tell, by their names."""
 
     command = "python -m claudescale_mcp"
-    answers: dict[str, Heard] = {}  # noqa: RUF012 - filled by a test
+    answers: dict[str, Answer] = {}  # noqa: RUF012 - filled by a test
 
     def __init__(self, _: Options) -> None:
         self.asked: list[str] = []
@@ -452,9 +453,9 @@ class FakeSession:
     def prompt(self, name: str, arguments: dict[str, str]) -> str:
         return f"{name} in {arguments['language']}"
 
-    def call(self, tool: str, _: dict[str, Any]) -> Heard:
+    def call(self, tool: str, _: dict[str, Any]) -> Answer:
         self.asked.append(tool)
-        return self.answers.get(tool, Heard(is_error=False, text=f"told by {tool}", seconds=0.1, facts={"n": 1}))
+        return self.answers.get(tool, Answer(is_error=False, text=f"told by {tool}", seconds=0.1, facts={"n": 1}))
 
 
 @pytest.fixture
@@ -694,7 +695,7 @@ def test_one_look_without_an_answer_is_none(stage: Stage) -> None:
 
 
 def test_an_error_of_a_tool_ends_the_scenario_unless_it_may_be(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    error = Heard(is_error=True, text="Prometheus does not answer\x1b[2J", seconds=0.1)
+    error = Answer(is_error=True, text="Prometheus does not answer\x1b[2J", seconds=0.1)
     monkeypatch.setattr(FakeSession, "answers", {"cluster_status": error})
     with pytest.raises(ClaudeScaleError, match=r"^the MCP tool cluster_status answers: Prometheus does not answer$"):
         stage.ask("status")
@@ -712,7 +713,7 @@ def test_a_tool_is_asked_again_until_it_holds_and_once_in_the_report(stage: Stag
 
 
 def test_a_lease_is_noted_before_it_is_asked_for(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: Any) -> Heard:
+    def interrupted(*_: Any) -> Answer:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(FakeSession, "call", interrupted)

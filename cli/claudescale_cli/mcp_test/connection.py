@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import sys
 import tempfile
@@ -35,12 +36,13 @@ class Listed:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A tool's answer; `seconds` until it came."""
+    """A tool's answer; `seconds` until it came, `images` are PNG."""
 
     is_error: bool
     text: str
     seconds: float
     facts: Mapping[str, Any] = field(default_factory=dict)
+    images: tuple[bytes, ...] = ()
 
 
 class Connection:
@@ -77,10 +79,19 @@ class Connection:
             raise self._no_answer(tool, error) from error
         return Answer(
             is_error=bool(result.is_error),
-            text=" ".join(getattr(block, "text", "") for block in result.content),
+            text=" ".join(block.text for block in result.content if block.type == "text"),
             seconds=time.monotonic() - began,
             facts=result.structured_content or {},
+            images=tuple(base64.b64decode(block.data) for block in result.content if block.type == "image"),
         )
+
+    async def prompt(self, name: str, arguments: Mapping[str, str]) -> str:
+        """A prompt as the server renders it; ClaudeScaleError where none comes."""
+        try:
+            result = await self._client.get_prompt(name, dict(arguments))
+        except Exception as error:
+            raise self._no_answer(f"prompt {name}", error) from error
+        return "\n".join(str(getattr(message.content, "text", "")) for message in result.messages)
 
     def _no_answer(self, what: str, error: Exception) -> ClaudeScaleError:
         return ClaudeScaleError(f"the MCP server gave no answer to {what}: {_cause(self._log, error)}")

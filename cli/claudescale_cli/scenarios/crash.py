@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
+from ansible_collections.claudescale.core.plugins.module_utils.load.manifests import CONTAINER_SECURITY, POD_SECURITY
 
 LABEL = "claudescale.io/scenario"
 KIND = "crash"
@@ -28,22 +29,13 @@ def manifest(name: str, image: str) -> dict[str, Any]:
         "imagePullPolicy": "Never",
         "command": ["python3", "-c", SAYS],
         "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"cpu": "200m", "memory": "48Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": CONTAINER_SECURITY,
     }
     pod = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 1,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 10001,
-            "runAsGroup": 10001,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": POD_SECURITY,
         "containers": [container],
     }
     return {

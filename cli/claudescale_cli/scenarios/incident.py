@@ -16,10 +16,10 @@ from ansible_collections.claudescale.core.plugins.module_utils.load.run import l
 
 from claudescale_cli.common import plain
 from claudescale_cli.demo.conditions import WORKLOAD, Missing
+from claudescale_cli.mcp_test.connection import Answer
 from claudescale_cli.scenarios import crash, outage, transcripts
 from claudescale_cli.scenarios.figures import components, events, reading, records
 from claudescale_cli.scenarios.proof import check_exact
-from claudescale_cli.scenarios.session import Heard
 from claudescale_cli.scenarios.stage import Stage
 from claudescale_cli.scenarios.undo import FIELD_MANAGER
 
@@ -166,7 +166,7 @@ def _blindness(hpa: dict[str, Any]) -> str:
     return ""
 
 
-def _names_the_crash(heard: Heard) -> bool:
+def _names_the_crash(heard: Answer) -> bool:
     return any("CrashLoopBackOff" in reasons for reasons in _waiting(heard.facts))
 
 

@@ -24,11 +24,12 @@ from claudescale_cli.demo.observer import Observer, Rescale, drain, wait
 from claudescale_cli.demo.screen import Screen
 from claudescale_cli.demo.stage import changed
 from claudescale_cli.load import progress_line, summary_lines
+from claudescale_cli.mcp_test.connection import Answer
 from claudescale_cli.mcp_test.target import workload_of
 from claudescale_cli.scenarios import conditions
 from claudescale_cli.scenarios.facts import Call, Check, Facts, Mark, Returned, Second, Span, asked, clean
 from claudescale_cli.scenarios.sending import Sending
-from claudescale_cli.scenarios.session import Heard, Session
+from claudescale_cli.scenarios.session import Session
 from claudescale_cli.scenarios.transcripts import Transcript
 from claudescale_cli.scenarios.undo import Undo, lease_is_over
 
@@ -97,7 +98,12 @@ class Stage:
     # The tools
 
     def ask(
-        self, key: str, *, until: Callable[[Heard], object] | None = None, patience: float = 0.0, may_fail: bool = False
+        self,
+        key: str,
+        *,
+        until: Callable[[Answer], object] | None = None,
+        patience: float = 0.0,
+        may_fail: bool = False,
     ) -> Mapping[str, Any]:
         """What a tool tells, said and noted; with `until` it is asked again until that holds or the patience is over.
 

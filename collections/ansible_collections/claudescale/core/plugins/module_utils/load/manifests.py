@@ -20,6 +20,18 @@ PATH = "/work"
 METRICS_PORT = 8082
 RUNNER = "ansible_collections.claudescale.core.images.load_runner"
 VARIABLE = "LOAD_PLAN"
+# What the pod security standard `restricted` wants of a container of our image, and of its pod.
+CONTAINER_SECURITY = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+POD_SECURITY = {
+    "runAsNonRoot": True,
+    "runAsUser": 10001,
+    "runAsGroup": 10001,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 
 
 def job_manifest(
@@ -46,11 +58,7 @@ def job_manifest(
             "requests": {"cpu": "150m", "memory": "64Mi"},
             "limits": {"cpu": "1", "memory": "384Mi"},
         },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [{"name": "end", "mountPath": "/etc/claudescale", "readOnly": True}],
     }
     told = {"path": "end", "fieldRef": {"fieldPath": f"metadata.annotations['{END}']"}}
@@ -59,12 +67,7 @@ def job_manifest(
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 10001,
-            "runAsGroup": 10001,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": POD_SECURITY,
         "containers": [container],
         "volumes": [{"name": "end", "downwardAPI": {"items": [told]}}],
     }

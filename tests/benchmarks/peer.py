@@ -6,18 +6,15 @@ binary is started itself, so that nothing of node counts against it.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
 from pathlib import Path
 
-from tests.mcp.programs import cache, once, programs, step
+from tests.mcp.programs import packages
 from tests.support import Cluster
 
 NAME = "kubernetes-mcp-server"
 PACKAGE = f"{NAME}-linux-amd64"
 LOCK = Path(__file__).resolve().parent / "npm"
-FILES = ("package.json", "package-lock.json")
 
 
 def version() -> str:
@@ -27,19 +24,7 @@ def version() -> str:
 
 def binary() -> Path:
     """The program; AssertionError where it cannot be installed."""
-    pins = b"".join((LOCK / name).read_bytes() for name in FILES)
-    place = cache() / f"{NAME}-{hashlib.sha256(pins).hexdigest()[:12]}"
-    once(place, install)
-    return place / "node_modules" / PACKAGE / "bin" / PACKAGE
-
-
-def install(place: Path) -> None:
-    place.mkdir(parents=True)
-    for name in FILES:
-        shutil.copyfile(LOCK / name, place / name)
-    node = programs().node
-    npm = node.parent.parent / "lib/node_modules/npm/bin/npm-cli.js"
-    step([str(node), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], place)
+    return packages(NAME, LOCK) / PACKAGE / "bin" / PACKAGE
 
 
 def kubeconfig(cluster: Cluster, path: Path) -> Path:

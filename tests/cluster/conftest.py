@@ -8,6 +8,8 @@ import pytest
 
 from tests.cluster.climb import UP_SECONDS, Event, Seen, Watch, figures, idle, repeated, watched
 from tests.cluster.lives import Life, lives
+from tests.cluster.resting import REST_SECONDS, at_rest, open_leases
+from tests.cluster.rig import until
 from tests.support import Cluster
 
 
@@ -37,6 +39,14 @@ def seen(cluster: Cluster, watch: Watch) -> Seen:
     with repeated(look, 5):
         found.load = cluster.make("load", "PROFILE=stress-until-scale", "ARGS=--no-see-back", timeout=UP_SECONDS + 120)
     return found
+
+
+@pytest.fixture(scope="module")
+def resting(cluster: Cluster) -> Cluster:
+    """The cluster with a demo app that nobody asks anything, at its base and without an open lease."""
+    idle(cluster)
+    until(lambda: at_rest(cluster) and not open_leases(cluster), REST_SECONDS, pause=2)
+    return cluster
 
 
 @pytest.fixture(scope="session", autouse=True)

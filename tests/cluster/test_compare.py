@@ -7,11 +7,10 @@ import os
 import re
 import signal
 import subprocess
-import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,8 @@ from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.load import results
 from claudescale_cli.compare.arms import ACT, AHEAD, WINDOW, Arm, order
 
-from tests.cluster.climb import idle
+from tests.cluster.resting import REST_SECONDS, at_rest, interrupted, open_leases, servers, sighted
 from tests.cluster.rig import SPACE, until
-from tests.cluster.test_demo import at_rest, open_leases, servers
 from tests.support import ROOT, Cluster, Made
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long]
@@ -55,41 +53,21 @@ class Eyes:
         return sum(self.at(name, start + part / 10) for part in range(int((end - start) * 10))) / 10
 
 
+def count(text: str) -> int:
+    """A field that is left out where it is 0."""
+    return int(text or 0)
+
+
 @contextmanager
 def eyes(cluster: Cluster) -> Iterator[Eyes]:
     found = Eyes()
-    watches = [_watch(cluster, name, getattr(found, name)) for name in FIELDS]
-    try:
+    with ExitStack() as stack:
+        for name, template in FIELDS.items():
+            what = ("hpa", "demo-app-hpa") if name == "floor" else ("deployment", "demo-app")
+            into = getattr(found, name)
+            stack.enter_context(sighted(cluster, into, what, template, read=count, clock=time.time))
         until(lambda: found.wanted and found.ready and found.floor, 30)
         yield found
-    finally:
-        for process, thread in watches:
-            process.terminate()
-            process.wait()
-            thread.join()
-
-
-def _watch(
-    cluster: Cluster, name: str, into: list[tuple[float, int]]
-) -> tuple[subprocess.Popen[str], threading.Thread]:
-    what = ("hpa", "demo-app-hpa") if name == "floor" else ("deployment", "demo-app")
-    process = subprocess.Popen(
-        ["kubectl", "--context", cluster.context, "--namespace", SPACE, "get", *what, "--watch", "-o",
-         rf'jsonpath={FIELDS[name]}{{"\n"}}'],
-        stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=cluster.environment,
-    )  # fmt: skip
-
-    def read() -> None:
-        assert process.stdout is not None
-        with process.stdout as lines:
-            for line in lines:
-                value = int(line.strip() or 0)
-                if not into or into[-1][1] != value:
-                    into.append((time.time(), value))
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    return process, thread
 
 
 def state(cluster: Cluster) -> dict[str, Any]:
@@ -153,13 +131,6 @@ class Compared:
         reasons = [run["reasons"] for run in self.runs(valid=False) if run["arm"] == arm]
         assert found, f"no run of {arm.words} was valid: {reasons}"
         return found[0]
-
-
-@pytest.fixture(scope="module")
-def resting(cluster: Cluster) -> Cluster:
-    idle(cluster)
-    until(lambda: at_rest(cluster) and not open_leases(cluster), 420, pause=2)
-    return cluster
 
 
 @pytest.fixture(scope="module")
@@ -336,22 +307,12 @@ def seed_of(arm: Arm) -> int:
 def test_a_signal_puts_everything_back(
     resting: Cluster, arm: Arm, number: signal.Signals, line: str, tmp_path: Path
 ) -> None:
-    until(lambda: at_rest(resting) and not open_leases(resting), 420, pause=2)
+    until(lambda: at_rest(resting) and not open_leases(resting), REST_SECONDS, pause=2)
     before = state(resting)
     command = ["claudescale", "--context", resting.context, "compare", "--report", str(tmp_path / "report"),
                "--seed", str(seed_of(arm)), "--warmup", "5", "--ahead", "50", "--window", "60"]  # fmt: skip
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=resting.environment
-    ) as process:
-        assert process.stdout is not None
-        for said in process.stdout:
-            print(said, end="", flush=True)
-            if line in said:
-                break
-        process.send_signal(number)
-        rest, _ = process.communicate(timeout=300)
-    print(rest)
-    assert process.returncode == 128 + number
+    code, rest = interrupted(resting, command, line, number, seconds=300)
+    assert code == 128 + number
     assert "Interrupted: putting things back" in rest
     assert "is ended" in rest
     assert "not all could be put back" not in rest

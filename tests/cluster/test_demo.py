@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
-import threading
-import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.climb import idle
-from tests.cluster.rig import SPACE, connect, records, until
+from tests.cluster.resting import REST_SECONDS, at_rest, interrupted, open_leases, servers, sighted, state
+from tests.cluster.rig import connect, records, until
 from tests.support import Cluster, Made
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long]
@@ -39,82 +36,12 @@ class Eyes:
 @contextmanager
 def eyes(cluster: Cluster) -> Iterator[Eyes]:
     found = Eyes()
-    watches = [
-        _watch(cluster, ("deployment", "demo-app"), "{.spec.replicas}", found.replicas),
-        _watch(cluster, ("hpa", "demo-app-hpa"), "{.spec.minReplicas}", found.floor),
-    ]
-    try:
+    with (
+        sighted(cluster, found.replicas, ("deployment", "demo-app"), "{.spec.replicas}", read=int),
+        sighted(cluster, found.floor, ("hpa", "demo-app-hpa"), "{.spec.minReplicas}", read=int),
+    ):
         until(lambda: found.replicas and found.floor, 30)
         yield found
-    finally:
-        for process, thread in watches:
-            process.terminate()
-            process.wait()
-            thread.join()
-
-
-def _watch(
-    cluster: Cluster, what: tuple[str, str], field_: str, into: list[tuple[float, int]]
-) -> tuple[subprocess.Popen[str], threading.Thread]:
-    process = subprocess.Popen(
-        ["kubectl", "--context", cluster.context, "--namespace", SPACE, "get", *what, "--watch", "-o",
-         rf'jsonpath={field_}{{"\n"}}'],
-        stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=cluster.environment,
-    )  # fmt: skip
-
-    def read() -> None:
-        assert process.stdout is not None
-        with process.stdout as lines:
-            for line in lines:
-                if not into or into[-1][1] != int(line):
-                    into.append((time.monotonic(), int(line)))
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    return process, thread
-
-
-def state(cluster: Cluster) -> dict[str, Any]:
-    """What a person configured, and who owns it; of minReplicas nobody need be the owner after a lease."""
-    hpa = cluster.get("hpa", "demo-app-hpa", "--namespace", SPACE, "--show-managed-fields")
-    app = cluster.get("deployment", "demo-app", "--namespace", SPACE)
-    floor_alone = {"f:spec": {"f:minReplicas": {}}}
-    owners = [
-        (one["manager"], one.get("subresource"))
-        for one in hpa["metadata"]["managedFields"]
-        if one["fieldsV1"] != floor_alone
-    ]
-    return {
-        "autoscaler": hpa["spec"],
-        "labels": hpa["metadata"].get("labels"),
-        "annotations": hpa["metadata"].get("annotations"),
-        "owners": sorted(owner for owner in owners if owner[1] != "status"),
-        "workload": app["spec"],
-        "workload's annotations": app["metadata"]["annotations"],
-    }
-
-
-def at_rest(cluster: Cluster) -> bool:
-    hpa = cluster.get("hpa", "demo-app-hpa", "--namespace", SPACE)["status"]
-    app = cluster.get("deployment", "demo-app", "--namespace", SPACE)
-    ready, replicas = app["status"].get("readyReplicas"), app["spec"]["replicas"]
-    return {hpa["currentReplicas"], hpa["desiredReplicas"], ready, replicas} == {2} and bool(hpa.get("currentMetrics"))
-
-
-def open_leases(cluster: Cluster) -> list[str]:
-    found = cluster.get("capacityleases", "--namespace", SPACE)["items"]
-    return [
-        one["metadata"]["name"]
-        for one in found
-        if one["spec"]["workloadRef"]["name"] == "demo-app"
-        and (one.get("status") or {}).get("phase") in (None, "Pending", "Active")
-    ]
-
-
-def servers(cluster: Cluster) -> list[str]:
-    """MCP servers of this cluster that run on this machine."""
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if f"claudescale_mcp --context {cluster.context} " in line]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,13 +54,6 @@ class Played:
     before: dict[str, Any]
     after: dict[str, Any]
     records: list[dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def resting(cluster: Cluster) -> Cluster:
-    idle(cluster)
-    until(lambda: at_rest(cluster) and not open_leases(cluster), 420, pause=2)
-    return cluster
 
 
 @pytest.fixture(scope="module")
@@ -243,21 +163,11 @@ def compare(points: list[dict[str, Any]], seen: Eyes, zero: float) -> None:
 def test_a_signal_puts_everything_back(
     resting: Cluster, number: signal.Signals, line: str, says: str, tmp_path: Path
 ) -> None:
-    until(lambda: at_rest(resting), 420, pause=2)
+    until(lambda: at_rest(resting), REST_SECONDS, pause=2)
     before = state(resting)
     command = ["claudescale", "--context", resting.context, "demo", "--picture", str(tmp_path / "demo.svg")]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=resting.environment
-    ) as process:
-        assert process.stdout is not None
-        for said in process.stdout:
-            print(said, end="", flush=True)
-            if line in said:
-                break
-        process.send_signal(number)
-        rest, _ = process.communicate(timeout=60)
-    print(rest)
-    assert process.returncode == 128 + number
+    code, rest = interrupted(resting, command, line, number, seconds=60)
+    assert code == 128 + number
     assert "Interrupted: putting things back" in rest
     assert says in rest
     assert "demo-app is scaled from 4 to 2 again, as it was found" in rest

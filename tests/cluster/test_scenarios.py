@@ -25,15 +25,13 @@ from urllib.parse import urlsplit
 import pytest
 from claudescale_cli.scenarios import catalogue
 
-from tests.cluster.climb import idle
+from tests.cluster.resting import REST_SECONDS, at_rest, open_leases, servers, sighted, state
 from tests.cluster.rig import SPACE, connect, records, until
-from tests.cluster.test_demo import at_rest, open_leases, state
 from tests.support import Cluster, Made, run
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long]
 
 NEAR = 2.0  # seconds that two watches may differ by, on a busy machine
-REST_SECONDS = 420
 WHOLE_SECONDS = 900  # all seven
 WAYS = {("kube-system", "metrics-server"), (SPACE, "prometheus")}
 METRICS_API = "v1beta1.metrics.k8s.io"
@@ -90,35 +88,10 @@ def watched(cluster: Cluster) -> Iterator[Eyes]:
     ]
     with ExitStack() as stack:
         for into, space, what, template in watches:
-            stack.enter_context(_watch(cluster, into, space, what, template))
+            stack.enter_context(sighted(cluster, into, what, template, read=str, space=space))
         until(lambda: eyes.replicas and eyes.floor and eyes.available and all(eyes.selectors.values()), 30)
         yield eyes
         time.sleep(1)  # what came last is still on its way
-
-
-@contextmanager
-def _watch(cluster: Cluster, into: Sightings, space: str, what: Sequence[str], template: str) -> Iterator[None]:
-    command = ["kubectl", "--context", cluster.context, "--namespace", space, "get", *what, "--watch", "-o"]
-    process = subprocess.Popen(
-        [*command, rf'jsonpath={template}{{"\n"}}'],
-        stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, env=cluster.environment,
-    )  # fmt: skip
-
-    def read() -> None:
-        assert process.stdout is not None
-        with process.stdout as lines:
-            for line in lines:
-                if not into or into[-1][1] != line.strip():
-                    into.append((time.monotonic(), line.strip()))
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
-        thread.join()
 
 
 def selectors(cluster: Cluster) -> dict[str, Any]:
@@ -143,12 +116,6 @@ def loads(cluster: Cluster) -> str:
 def crashing(cluster: Cluster) -> str:
     found = "deployments,pods"
     return cluster.kubectl("get", found, "--namespace", SPACE, "-l", "claudescale.io/scenario", "-o", "name")
-
-
-def servers(cluster: Cluster) -> list[str]:
-    """MCP servers of this cluster that run on this machine; whole lines, because ps cuts them at a terminal's width."""
-    listed = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if f"claudescale_mcp --context {cluster.context} " in line]
 
 
 def nothing_is_left(cluster: Cluster) -> None:
@@ -190,13 +157,6 @@ class Played:
 
     def events(self, lease: str) -> list[str]:
         return [one["event"] for one in self.records if one.get("lease", {}).get("name") == lease]
-
-
-@pytest.fixture(scope="module")
-def resting(cluster: Cluster) -> Cluster:
-    idle(cluster)
-    until(lambda: at_rest(cluster) and not open_leases(cluster), REST_SECONDS, pause=2)
-    return cluster
 
 
 @pytest.fixture(scope="module")

@@ -6,35 +6,21 @@ expression of that language, and a literal may have no property that its type do
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.mcp.programs import Programs, cache, once, programs, step
+from tests.mcp.programs import Programs, packages, programs
 
 HERE = Path(__file__).resolve().parent
 LOCK = HERE / "node"
-FILES = ("package.json", "package-lock.json")
 OPTIONS = ("--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--module", "nodenext",
            "--moduleResolution", "nodenext", "--pretty", "false")  # fmt: skip
 
 
 def modules() -> Path:
     """Where the packages are; AssertionError where they cannot be installed."""
-    pins = b"".join((LOCK / name).read_bytes() for name in FILES)
-    place = cache() / f"grafana-schema-{hashlib.sha256(pins).hexdigest()[:12]}"
-    once(place, _install)
-    return place / "node_modules"
-
-
-def _install(place: Path) -> None:
-    place.mkdir(parents=True)
-    for name in FILES:
-        shutil.copyfile(LOCK / name, place / name)
-    node = programs().node
-    npm = node.parent.parent / "lib/node_modules/npm/bin/npm-cli.js"
-    step([str(node), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], place)
+    return packages("grafana-schema", LOCK)
 
 
 def complaints(dashboards: Mapping[str, str], folder: Path) -> list[str]:

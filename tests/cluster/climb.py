@@ -20,10 +20,11 @@ IDLE_SECONDS = 90
 SPACE = 'namespace="claudescale"'
 DEMO = f'{SPACE}, pod=~"demo-app-.*"'
 LATENCY = f"sum by (le) (rate(demo_app_request_duration_seconds_bucket{{{SPACE}}}[1m]))"
+ONCE = "max by (pod, container, name)"  # a node with two trees of cgroups tells of each container twice
 QUERIES = {
     "requests per second": f"sum(rate(demo_app_requests_total{{{SPACE}}}[1m]))",
-    "CPU cores": f'sum(rate(container_cpu_usage_seconds_total{{{DEMO}, container!=""}}[1m]))',
-    "memory bytes": f'sum(container_memory_working_set_bytes{{{DEMO}, container!=""}})',
+    "CPU cores": f'sum({ONCE} (rate(container_cpu_usage_seconds_total{{{DEMO}, container!=""}}[1m])))',
+    "memory bytes": f'sum({ONCE} (container_memory_working_set_bytes{{{DEMO}, container!=""}}))',
     "median latency": f"histogram_quantile(0.5, {LATENCY})",
     "p99 latency": f"histogram_quantile(0.99, {LATENCY})",
 }

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.cluster
 
 ROLE = ROOT / "collections" / "ansible_collections" / "claudescale" / "core" / "roles" / "monitoring"
 RULES = ROLE / "files" / "rules"
-CASES = Path(__file__).resolve().parent / "rules" / "alerts.yml"
+CASES = Path(__file__).resolve().parent / "rules"
 FILES = sorted(RULES.glob("*.yml"))
 
 
@@ -40,28 +40,34 @@ def test_the_rules_are_well_formed() -> None:
     assert done.stdout.count("SUCCESS") == len(FILES) == 2
 
 
-def test_each_alert_fires_when_it_must_and_is_silent_when_it_must_be() -> None:
-    done = promtool("test", "rules", str(CASES))
+@pytest.mark.parametrize("name", ["alerts.yml", "recording.yml"])
+def test_alerts_fire_when_they_must_and_rules_count_what_they_should(name: str) -> None:
+    done = promtool("test", "rules", str(CASES / name))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "SUCCESS" in done.stdout
 
 
+SLOW, ONCE = "ClaudeScaleDemoAppSlow: one request in ten is slow", "counts a container once"
 WRONG = [
-    pytest.param("recording.yml", "histogram_fraction(0, 0.5,", "histogram_fraction(0, 50,", id="recording"),
-    pytest.param("alerts.yml", "ratio_rate1m > 0.05", "ratio_rate1m > 0.5", id="alert"),
+    pytest.param("alerts.yml", "recording.yml", "histogram_fraction(0, 0.5,", "histogram_fraction(0, 50,", SLOW),
+    pytest.param("alerts.yml", "alerts.yml", "ratio_rate1m > 0.05", "ratio_rate1m > 0.5", SLOW),
+    pytest.param("recording.yml", "recording.yml", "max by (namespace, pod,", "sum by (namespace, pod,", ONCE),
 ]
 
 
-@pytest.mark.parametrize(("name", "right", "wrong"), WRONG)
-def test_a_rule_that_is_wrong_is_noticed(name: str, right: str, wrong: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("cases", "name", "right", "wrong", "told"), WRONG)
+def test_a_rule_that_is_wrong_is_noticed(
+    cases: str, name: str, right: str, wrong: str, told: str, tmp_path: Path
+) -> None:
     """The cases above would fail if a rule were another one."""
     for file in FILES:
         text = file.read_text(encoding="utf-8")
         assert file.name != name or right in text
         (tmp_path / file.name).write_text(text.replace(right, wrong), encoding="utf-8")
     tmp_path.chmod(0o755)
-    cases = {**yaml.safe_load(CASES.read_text(encoding="utf-8")), "rule_files": [file.name for file in FILES]}
-    (tmp_path / "cases.yml").write_text(yaml.safe_dump(cases), encoding="utf-8")
+    found = yaml.safe_load((CASES / cases).read_text(encoding="utf-8"))
+    found["rule_files"] = [file.name for file in FILES]
+    (tmp_path / "cases.yml").write_text(yaml.safe_dump(found), encoding="utf-8")
     done = promtool("test", "rules", str(tmp_path / "cases.yml"), folder=tmp_path)
     assert done.returncode != 0
-    assert "ClaudeScaleDemoAppSlow: one request in ten is slow" in done.stdout + done.stderr
+    assert told in done.stdout + done.stderr

@@ -20,8 +20,8 @@ from claudescale_cli.compare.arms import Arm
 from claudescale_cli.compare.conditions import check_workload, window_of
 from claudescale_cli.compare.report import from_text, to_text
 from claudescale_cli.compare.stage import Stage
-from claudescale_cli.demo.assistant import Told
-from claudescale_cli.demo.conditions import Ground, Missing
+from claudescale_cli.live.assistant import Told
+from claudescale_cli.live.conditions import Ground, Missing
 from claudescale_cli.signals import Signalled
 
 from tests.doors.cluster_double import hpa

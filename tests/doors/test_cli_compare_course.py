@@ -21,9 +21,9 @@ from claudescale_cli.compare.fitting import FIELD_MANAGER
 from claudescale_cli.compare.machine import Meter, busy_seconds, busy_words, is_here
 from claudescale_cli.compare.stage import Stage
 from claudescale_cli.compare.undo import Trace, put_back
-from claudescale_cli.demo.assistant import Told
-from claudescale_cli.demo.observer import Observer
-from claudescale_cli.demo.screen import Screen
+from claudescale_cli.live.assistant import Told
+from claudescale_cli.live.observer import Observer
+from claudescale_cli.live.screen import Screen
 
 from tests.doors.cluster_double import hpa
 from tests.doors.compare_double import demo_app, patched

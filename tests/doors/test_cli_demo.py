@@ -21,17 +21,18 @@ from ansible_collections.claudescale.core.plugins.module_utils.errors import Cla
 from claudescale_cli import main as cli
 from claudescale_cli.common import Options
 from claudescale_cli.demo import command as demo_command
-from claudescale_cli.demo import conditions as demo_conditions
-from claudescale_cli.demo import observer as demo_observer
 from claudescale_cli.demo import stage as demo_stage
-from claudescale_cli.demo.assistant import Assistant
-from claudescale_cli.demo.conditions import Ground
-from claudescale_cli.demo.course import Course, Point, Seen, Story, course, lease_words, raw_words
-from claudescale_cli.demo.observer import Observer, Rescale, wait
+from claudescale_cli.demo.course import Course, Point, Story, course, lease_words, raw_words
 from claudescale_cli.demo.picture import picture
 from claudescale_cli.demo.raw import event_of
 from claudescale_cli.demo.sketch import sketch
 from claudescale_cli.demo.undo import Trace, put_back
+from claudescale_cli.live import conditions as demo_conditions
+from claudescale_cli.live import observer as demo_observer
+from claudescale_cli.live.assistant import Assistant
+from claudescale_cli.live.conditions import Ground
+from claudescale_cli.live.observer import Observer, wait
+from claudescale_cli.live.seen import Rescale, Seen
 from claudescale_cli.signals import Signalled, signals_raise
 
 from tests.doors.cluster_double import DEMO, HPA, hpa
@@ -525,10 +526,10 @@ def test_an_error_of_the_tool_is_a_sentence(mcp: McpCluster, tmp_path: Path) -> 
 def test_a_server_that_cannot_start_is_a_sentence(
     mcp: McpCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = assistant(mcp, tmp_path)
-    monkeypatch.setattr(found, "_arguments", ["-c", "raise SystemExit('no such module')"])
-    with pytest.raises(ClaudeScaleError, match="the MCP server gave no answer to get_current_state: no such module"):
-        found.call("get_current_state")
+    broken = ["-c", "raise SystemExit('no such module')"]
+    monkeypatch.setattr("claudescale_cli.live.connection.server_arguments", lambda _: broken)
+    with pytest.raises(ClaudeScaleError, match=r"the MCP server does not start: .*no such module"):
+        assistant(mcp, tmp_path).call("get_current_state")
 
 
 @pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Signalled)])

@@ -13,13 +13,13 @@ from ansible_collections.claudescale.core.plugins.module_utils.errors import Cla
 from claudescale_cli.demo import lease as demo_lease
 from claudescale_cli.demo import raw as demo_raw
 from claudescale_cli.demo import stage as demo_stage
-from claudescale_cli.demo.assistant import Told
-from claudescale_cli.demo.conditions import Ground
 from claudescale_cli.demo.course import Course, Point
-from claudescale_cli.demo.observer import Observer
-from claudescale_cli.demo.screen import Screen
 from claudescale_cli.demo.stage import Stage
 from claudescale_cli.demo.undo import Trace
+from claudescale_cli.live.assistant import Told
+from claudescale_cli.live.conditions import Ground
+from claudescale_cli.live.observer import Observer
+from claudescale_cli.live.screen import Screen
 
 from tests.doors.cluster_double import hpa
 
@@ -86,7 +86,7 @@ class Played:
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     found = Played()
-    monkeypatch.setattr(demo_raw, "write_scale", lambda _, replicas: found.scale(replicas))
+    monkeypatch.setattr(demo_raw, "write_scale", lambda _, replicas, _manager: found.scale(replicas))
     monkeypatch.setattr(demo_raw, "TAKEN_SECONDS", 1.5)
     monkeypatch.setattr(demo_raw, "EVENT_SECONDS", 0.5)
     monkeypatch.setattr(demo_raw, "LEAD", 0.3)
@@ -243,7 +243,7 @@ def test_500_replicas_that_are_not_refused_are_a_problem(played: Played, capsys:
 def test_progress_is_said_now_and_then_without_a_terminal(
     played: Played, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("claudescale_cli.demo.screen.PROGRESS_EVERY", 0.4)
+    monkeypatch.setattr("claudescale_cli.live.screen.PROGRESS_EVERY", 0.4)
     played.stage.screen.began = time.monotonic()
     with played.stage.screen.waiting("..."):
         played.stage.wait(lambda: False, 1.0, "waiting for a test")

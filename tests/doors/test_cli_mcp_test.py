@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 from claudescale_cli import main as cli
-from claudescale_cli.mcp_test import arguments, connection, writes
+from claudescale_cli.live import connection
+from claudescale_cli.mcp_test import arguments, writes
 from claudescale_cli.mcp_test.calls import tokens_of
 from claudescale_cli.mcp_test.command import NO_TARGET, STATE_FIRST
 from claudescale_cli.mcp_test.target import Target, first_target

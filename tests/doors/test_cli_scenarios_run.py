@@ -23,10 +23,10 @@ from ansible_collections.claudescale.core.plugins.module_utils.errors import Cla
 from ansible_collections.claudescale.core.plugins.module_utils.load.run import LoadRun
 from claudescale_cli import main as cli
 from claudescale_cli.common import Options
-from claudescale_cli.demo.conditions import Ground
-from claudescale_cli.demo.observer import Observer
-from claudescale_cli.demo.screen import Screen
-from claudescale_cli.mcp_test.connection import Answer
+from claudescale_cli.live.conditions import Ground
+from claudescale_cli.live.connection import Answer
+from claudescale_cli.live.observer import Observer
+from claudescale_cli.live.screen import Screen
 from claudescale_cli.scenarios import catalogue, command, conditions, crash, outage
 from claudescale_cli.scenarios import stage as stages
 from claudescale_cli.scenarios.facts import Facts, Returned
@@ -83,7 +83,7 @@ def test_one_server_over_stdio_answers_all_calls(session: Session, tmp_path: Pat
 
 def test_a_server_that_does_not_start_is_a_sentence(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = ["-c", "raise SystemExit('no such module')"]
-    monkeypatch.setattr("claudescale_cli.mcp_test.connection.server_arguments", lambda _: broken)
+    monkeypatch.setattr("claudescale_cli.live.connection.server_arguments", lambda _: broken)
     with pytest.raises(ClaudeScaleError, match=r"the MCP server does not start: .*no such module"), session:
         pytest.fail("it started")
 
@@ -189,7 +189,7 @@ def test_a_lease_is_over_however_it_stands(server: Server, tmp_path: Path) -> No
 
 
 def test_a_lease_that_nobody_ends_is_told(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("claudescale_cli.scenarios.undo.RESTORE_SECONDS", 0.2)
+    monkeypatch.setattr("claudescale_cli.scenarios.undo.OVER_SECONDS", 0.2)
     monkeypatch.setattr("ansible_collections.claudescale.core.plugins.module_utils.asking.door.ANSWER_SECONDS", 0.1)
     server.away = True
     server.put("open")

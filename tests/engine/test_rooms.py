@@ -120,6 +120,22 @@ def test_a_room_imports_what_it_may(room: str) -> None:
     assert not wrong, f"{room} may import {rooms}, {packages} and the standard library"
 
 
+PLAYS = {"compare", "demo", "mcp_test", "scenarios"}
+
+
+def test_what_plays_shares_one_room_and_nothing_else() -> None:
+    cli = PLACES["claudescale_cli/"]
+    found = {
+        (folder, module)
+        for folder in ("live", *PLAYS)
+        for file in (cli / folder).rglob("*.py")
+        for module, _ in imports_of(file)
+        if module.split(".")[:2] in [["claudescale_cli", other] for other in PLAYS - {folder}]
+    }
+    assert not found, "what two of them need belongs to live/"
+    assert all((cli / folder / "command.py").is_file() for folder in PLAYS)
+
+
 def test_every_file_of_the_engine_is_in_a_room() -> None:
     rooms = {f"{path.name}/" if path.is_dir() else path.name for path in UTILS.iterdir() if path.name[0] not in "._"}
     assert {room for room in rooms if any(files_of(room))} - {"__init__.py"} <= set(ROOMS)

@@ -34,10 +34,10 @@ from claudescale_cli.compare.stage import Stage
 from claudescale_cli.compare.table import design_words, lines
 from claudescale_cli.compare.undo import ROLLOUT_SECONDS, Trace, deployment_path, put_back, replica_sets
 from claudescale_cli.compare.validity import REPEATS
-from claudescale_cli.demo.assistant import Assistant
-from claudescale_cli.demo.conditions import WORKLOAD, Missing, check, differences, read_autoscaler
-from claudescale_cli.demo.observer import Observer, observed
-from claudescale_cli.demo.screen import Screen
+from claudescale_cli.live.assistant import Assistant
+from claudescale_cli.live.conditions import WORKLOAD, Missing, check, differences, read_autoscaler
+from claudescale_cli.live.observer import Observer, observed
+from claudescale_cli.live.screen import Screen
 from claudescale_cli.signals import Signalled, exit_code, no_signals, signals_raise
 
 FOLDER = Path("claudescale-compare")

@@ -12,7 +12,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.load.run import o
 from claudescale_cli.common import plain
 from claudescale_cli.compare import fitting
 from claudescale_cli.compare.undo import deployment_path
-from claudescale_cli.demo.conditions import WORKLOAD, Missing
+from claudescale_cli.live.conditions import WORKLOAD, Missing
 
 
 def check_workload(cluster: ClusterClient) -> tuple[dict[str, Any], list[tuple[str, str]]]:

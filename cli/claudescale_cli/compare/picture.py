@@ -18,12 +18,12 @@ from claudescale_cli.compare.observed import Level, Run
 from claudescale_cli.compare.outcome import HPA_AT_LEAST, LEASE_AT_MOST, Summary, summaries
 from claudescale_cli.compare.report import Report
 from claudescale_cli.compare.table import headlines
+from claudescale_cli.live.drawing import GRID, INK, PAPER, SOFT
 
 WIDTH, HEIGHT = 1200.0, 800.0  # points of the picture; text is placed by them, from the upper left
 LEFTS, PANEL_WIDTH = (66.0, 444.0, 822.0), 348.0
 ROWS = ((144.0, 288.0), (306.0, 438.0), (456.0, 588.0))  # load, pods, latency: upper and lower edge
 
-PAPER, INK, SOFT, GRID = "#fdfcf9", "#22262e", "#646b78", "#e4e2da"
 LAUNCH = "#f6ead0"
 IN_TIME, SLOW, FAILED = "#58a89f", "#e9a13b", "#b8352a"
 GOOD = "#2a7a71"

@@ -22,8 +22,9 @@ from claudescale_cli.compare.machine import Meter, metered
 from claudescale_cli.compare.observed import Event, Level, NodeCpu, Run
 from claudescale_cli.compare.report import judged
 from claudescale_cli.compare.stage import Stage
-from claudescale_cli.compare.undo import Resting, deployment_path, write_scale
-from claudescale_cli.demo.conditions import WORKLOAD
+from claudescale_cli.compare.undo import Resting, deployment_path
+from claudescale_cli.live.conditions import WORKLOAD
+from claudescale_cli.live.scale import write_scale
 
 START_SECONDS = 90.0  # for the load's pod
 SUMMARY_SECONDS = 40.0  # after the load's end: answers under way, and the results
@@ -158,7 +159,7 @@ def node_cpu(prometheus: Prometheus, zero: float, design: Design) -> tuple[NodeC
 
 def _write(stage: Stage, generator: Generator) -> float:
     """The raw write; the second at which it was made."""
-    write_scale(stage.cluster, stage.design.asked)
+    write_scale(stage.cluster, stage.design.asked, fitting.FIELD_MANAGER)
     second = generator.seconds()
     stage.screen.say(f"raw write: {stage.design.asked} to the scale of {WORKLOAD}, and nothing that holds them")
     return second
@@ -219,7 +220,7 @@ def back(stage: Stage, lease: dict[str, Any]) -> None:
     if observer.now.replicas != stage.base:
         # Its own way back takes two minutes and more, and would be the same in every arm.
         screen.say(f"back to {stage.base} replicas by a write to the scale: this part is not measured")
-        write_scale(stage.cluster, stage.base)
+        write_scale(stage.cluster, stage.base, fitting.FIELD_MANAGER)
     if not stage.wait(lambda: observer.now.ready == stage.base, BASE_SECONDS, "waiting for the base"):
         raise ClaudeScaleError(f"{WORKLOAD} is not back at {stage.base} replicas: claudescale status shows why")
 

@@ -15,11 +15,10 @@ from claudescale_cli.common import plain
 from claudescale_cli.compare.arms import Design
 from claudescale_cli.compare.generator import Generator
 from claudescale_cli.compare.undo import Trace
-from claudescale_cli.demo.assistant import Assistant
-from claudescale_cli.demo.course import Seen
-from claudescale_cli.demo.observer import Observer, Rescale, wait
-from claudescale_cli.demo.screen import Screen
-from claudescale_cli.demo.stage import changed
+from claudescale_cli.live.assistant import Assistant
+from claudescale_cli.live.observer import Observer, wait
+from claudescale_cli.live.screen import Screen
+from claudescale_cli.live.seen import Rescale, Seen, changed
 
 LOAD_EVERY = 10  # seconds of a launch between two lines about its load
 

@@ -17,8 +17,9 @@ from ansible_collections.claudescale.core.plugins.module_utils.load.run import L
 from claudescale_cli.common import plain
 from claudescale_cli.compare import fitting
 from claudescale_cli.compare.fitting import FIELD_MANAGER, Fit
-from claudescale_cli.demo.conditions import WORKLOAD, read_autoscaler
-from claudescale_cli.demo.undo import LATE_SECONDS, scale_path
+from claudescale_cli.live.conditions import WORKLOAD, read_autoscaler
+from claudescale_cli.live.ending import LATE_SECONDS, end
+from claudescale_cli.live.scale import scale_path, write_scale
 
 FLOOR_SECONDS = 15.0
 CALM_SECONDS = 90.0  # for the autoscaler to see that the load is gone
@@ -60,11 +61,6 @@ def replica_sets(cluster: ClusterClient) -> list[dict[str, Any]]:
     return cluster.items(f"/apis/apps/v1/namespaces/{cluster.namespace}/replicasets")
 
 
-def write_scale(cluster: ClusterClient, replicas: int) -> None:
-    """The call that `kubectl scale` makes, with the person's own rights."""
-    cluster.patch(scale_path(cluster), {"spec": {"replicas": replicas}}, field_manager=FIELD_MANAGER)
-
-
 def put_back(cluster: ClusterClient, trace: Trace, say: Say) -> list[str]:
     """End load and leases, then restore the workload and its scale, as they were found.
 
@@ -96,9 +92,7 @@ def _end_leases(cluster: ClusterClient, trace: Trace, say: Say) -> None:
         found = Reader(cluster).lease(name)
         if found is None or is_over(found):
             continue
-        door.end(name)
-        over = door.wait(name, is_over, FLOOR_SECONDS)
-        if over is not None and not is_over(over):
+        if not end(door, name, FLOOR_SECONDS):
             raise ClaudeScaleError(f"lease {name} is told to end, and the controller has not done it yet")
         say(f"lease {name} is ended")
     if trace.leases and not _until(lambda: _floor(cluster, trace) <= trace.base, FLOOR_SECONDS):
@@ -136,7 +130,7 @@ def _scale(cluster: ClusterClient, trace: Trace, say: Say) -> None:
             say(f"{trace.autoscaler} still sees load after {CALM_SECONDS:.0f} s: it may scale once more by itself")
     now = _replicas(cluster)
     if trace.base < now <= trace.asked:
-        write_scale(cluster, trace.base)
+        write_scale(cluster, trace.base, FIELD_MANAGER)
         say(f"{WORKLOAD} is scaled from {now} to {trace.base} again, as it was found")
     elif now != trace.base:
         say(f"{WORKLOAD} is at {now} replicas, which is not this comparison's doing: left alone")

@@ -18,16 +18,16 @@ from claudescale_cli import records
 from claudescale_cli.capacity import user_words
 from claudescale_cli.common import Options, plain
 from claudescale_cli.demo import raw as demo_raw
-from claudescale_cli.demo.assistant import Assistant
-from claudescale_cli.demo.conditions import WORKLOAD, check
 from claudescale_cli.demo.course import Story, lease_words, raw_words
 from claudescale_cli.demo.lease import lease, refusal
-from claudescale_cli.demo.observer import Observer, observed
 from claudescale_cli.demo.picture import picture
-from claudescale_cli.demo.screen import Screen
 from claudescale_cli.demo.sketch import sketch
 from claudescale_cli.demo.stage import Stage
 from claudescale_cli.demo.undo import Trace, put_back
+from claudescale_cli.live.assistant import Assistant
+from claudescale_cli.live.conditions import WORKLOAD, check
+from claudescale_cli.live.observer import Observer, observed
+from claudescale_cli.live.screen import Screen
 from claudescale_cli.signals import Signalled, exit_code, no_signals, signals_raise
 
 PICTURE = Path("claudescale-demo.svg")

@@ -6,18 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from claudescale_cli.live.seen import Seen
+
 EARLY = 2.0  # seconds that an end may come early: Kubernetes cuts times of creation to whole seconds
 LEAD = 10.0  # seconds shown before the act begins
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """One moment: monotonic seconds, replicas as they stand in the scale, pods ready, the autoscaler's floor."""
-
-    at: float
-    replicas: int
-    ready: int
-    floor: int
 
 
 @dataclass(frozen=True, kw_only=True)

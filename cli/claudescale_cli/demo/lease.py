@@ -10,10 +10,10 @@ from ansible_collections.claudescale.core.plugins.module_utils.errors import Cla
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import CONTROLLER
 
 from claudescale_cli.common import plain, plain_table
-from claudescale_cli.demo.conditions import ASKED, WORKLOAD, differences, read_autoscaler
 from claudescale_cli.demo.course import LEAD, Course, lease_words
 from claudescale_cli.demo.stage import Stage, lease_seconds
 from claudescale_cli.demo.undo import put_back
+from claudescale_cli.live.conditions import ASKED, WORKLOAD, differences, read_autoscaler
 
 SEEN_SECONDS = 8.0  # for a lease that the tool speaks of to be seen by the watch
 READY_SECONDS = 60.0

@@ -7,17 +7,15 @@ from collections.abc import Callable
 from html import escape
 
 from claudescale_cli.demo.course import LEAD, Course, Point, Story, lease_words, raw_words
+from claudescale_cli.live.drawing import ALARM, GRID, HELD, INK, PAPER, SOFT, text
 
 WIDTH, HEIGHT = 1200, 560
 TOP, BOTTOM = 188.0, 424.0  # of both panels
 PANELS = ((64.0, 590.0), (644.0, 1170.0))  # left and right edge
 
-PAPER, INK, SOFT, GRID = "#fdfcf9", "#22262e", "#646b78", "#e4e2da"
-HELD, LOOSE = "#2a8c82", "#e9a13b"  # what the floor holds, and what stands above it
 HELD_AREA, LOOSE_AREA = "#d3ece8", "#fbe3bd"
 BAND = f'stroke="{HELD}" stroke-width="9" stroke-opacity="0.5"'  # the floor: replicas on it can still be seen
 LINE = f'stroke="{INK}" stroke-width="2.6"'
-ALARM = "#b3541e"
 SIZE = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
 FONT = "font-family=\"system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif\""
 
@@ -117,14 +115,6 @@ def picture(story: Story) -> str:
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
-
-
-def text(
-    x: float, y: float, words: str, *, anchor: str = "start", size: int = 14, fill: str = INK, weight: int = 400
-) -> str:
-    """A line of text."""
-    style = f'text-anchor="{anchor}" font-size="{size}" fill="{fill}" font-weight="{weight}"'
-    return f'<text x="{round(x, 1)}" y="{round(y, 1)}" {style}>{escape(words)}</text>'
 
 
 def _after_words(story: Story) -> str:

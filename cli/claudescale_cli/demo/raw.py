@@ -6,10 +6,11 @@ import math
 import time
 
 from claudescale_cli.common import plain
-from claudescale_cli.demo.conditions import ASKED, WORKLOAD
 from claudescale_cli.demo.course import LEAD, Course
 from claudescale_cli.demo.stage import Stage
-from claudescale_cli.demo.undo import write_scale
+from claudescale_cli.demo.undo import FIELD_MANAGER
+from claudescale_cli.live.conditions import ASKED, WORKLOAD
+from claudescale_cli.live.scale import write_scale
 
 TAKEN_SECONDS = 240.0  # by then it has been taken back, or it is said that it has not
 EVENT_SECONDS = 20.0  # a busy controller manager sends its events late
@@ -26,7 +27,7 @@ def raw_write(stage: Stage) -> tuple[Course, float]:
     stage.pause(0)
     stage.trace.wrote = True
     screen.began = began = time.monotonic()
-    write_scale(stage.cluster, ASKED)
+    write_scale(stage.cluster, ASKED, FIELD_MANAGER)
 
     def taken_back() -> bool:
         up = any(one.at > began and one.replicas == ASKED for one in observer.seen)
@@ -41,7 +42,7 @@ def raw_write(stage: Stage) -> tuple[Course, float]:
             screen.say(f"the autoscaler has not taken it back within {TAKEN_SECONDS:.0f} s: the demo goes on")
         found = stage.course(began, ASKED)
         if not taken:
-            write_scale(stage.cluster, base)
+            write_scale(stage.cluster, base, FIELD_MANAGER)
             stage.wait(lambda: observer.now.replicas == base, PUT_BACK_SECONDS)
             screen.say(f"put back to {base} by the demo itself")
         stage.pause(rested - time.monotonic())

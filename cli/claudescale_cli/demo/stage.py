@@ -11,12 +11,13 @@ from ansible_collections.claudescale.core.plugins.module_utils.cluster.client im
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import Phase
 
 from claudescale_cli.common import plain
-from claudescale_cli.demo.assistant import Assistant
-from claudescale_cli.demo.conditions import Ground
-from claudescale_cli.demo.course import Course, Seen, course
-from claudescale_cli.demo.observer import Observer, Rescale, wait
-from claudescale_cli.demo.screen import Screen
+from claudescale_cli.demo.course import Course, course
 from claudescale_cli.demo.undo import Trace
+from claudescale_cli.live.assistant import Assistant
+from claudescale_cli.live.conditions import Ground
+from claudescale_cli.live.observer import Observer, wait
+from claudescale_cli.live.screen import Screen
+from claudescale_cli.live.seen import Rescale, Seen, changed
 
 LEASE_SECONDS = (90, 180)  # least and most
 USUAL_SECONDS = 120  # where the raw write was not taken back
@@ -72,15 +73,6 @@ class Stage:
             if same and other and (over is None or over > since):
                 who = plain(lease["spec"]["requestedBy"])
                 self.screen.line(f"  note: {who} had a lease of the same workload meanwhile ({plain(name)})")
-
-
-def changed(before: Seen | None, now: Seen) -> list[str]:
-    """What changed, in words."""
-    if before is None:
-        return []
-    names = (("floor", "floor"), ("replicas", "replicas"), ("ready", "pods ready"))
-    pairs = [(words, getattr(before, name), getattr(now, name)) for name, words in names]
-    return [f"{words} {was} → {new}" for words, was, new in pairs if was != new]
 
 
 def lease_seconds(back: float | None) -> tuple[int, str]:

@@ -13,10 +13,11 @@ from ansible_collections.claudescale.core.plugins.module_utils.cluster.client im
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
 from claudescale_cli.common import plain
-from claudescale_cli.demo.conditions import ASKED, WORKLOAD, read_autoscaler
+from claudescale_cli.live.conditions import ASKED, WORKLOAD, read_autoscaler
+from claudescale_cli.live.ending import LATE_SECONDS, OVER_SECONDS, end
+from claudescale_cli.live.scale import scale_path, write_scale
 
 FIELD_MANAGER = "claudescale-demo"
-LATE_SECONDS = 0.5  # a request that was under way when its server was ended has arrived by then
 RESTORE_SECONDS = 10.0
 
 
@@ -39,16 +40,6 @@ class Trace:
         return self.wrote or bool(self.leases)
 
 
-def scale_path(cluster: ClusterClient) -> str:
-    """Where the workload's count is written."""
-    return f"/apis/apps/v1/namespaces/{cluster.namespace}/deployments/{WORKLOAD}/scale"
-
-
-def write_scale(cluster: ClusterClient, replicas: int) -> None:
-    """The call that `kubectl scale` makes, with the person's own rights."""
-    cluster.patch(scale_path(cluster), {"spec": {"replicas": replicas}}, field_manager=FIELD_MANAGER)
-
-
 def put_back(cluster: ClusterClient, trace: Trace, say: Callable[[str], None]) -> None:
     """End the demo's leases and write the scale as it was found; each thing done, or why not, is said."""
     try:
@@ -66,10 +57,7 @@ def _end(cluster: ClusterClient, name: str, say: Callable[[str], None]) -> None:
     found = Reader(cluster).lease(name)
     if found is None or is_over(found):
         return
-    door = Door(cluster, FIELD_MANAGER)
-    door.end(name)
-    over = door.wait(name, is_over, RESTORE_SECONDS)
-    if over is None or is_over(over):
+    if end(Door(cluster, FIELD_MANAGER), name, OVER_SECONDS):
         say(f"lease {name} is ended")
     else:
         say(f"lease {name} is told to end, and the controller has not done it yet: claudescale leases")
@@ -84,7 +72,7 @@ def _scale(cluster: ClusterClient, trace: Trace, say: Callable[[str], None]) -> 
         time.sleep(0.2)
     now = cluster.get(scale_path(cluster))["spec"].get("replicas", 0)
     if trace.replicas < now <= ASKED:  # never more than the demo itself asked for
-        write_scale(cluster, trace.replicas)
+        write_scale(cluster, trace.replicas, FIELD_MANAGER)
         say(f"{WORKLOAD} is scaled from {now} to {trace.replicas} again, as it was found")
     elif now == trace.replicas:
         say(f"{WORKLOAD} is at {now} replicas, as it was found")

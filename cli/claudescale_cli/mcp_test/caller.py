@@ -10,9 +10,9 @@ from typing import Any
 
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
+from claudescale_cli.live.connection import Answer, Connection, Listed
 from claudescale_cli.mcp_test import arguments
 from claudescale_cli.mcp_test.calls import Call, tokens_of
-from claudescale_cli.mcp_test.connection import Answer, Connection, Listed
 
 Judge = Callable[[Answer], str | None]  # what is wrong with an answer, None where nothing is
 

@@ -17,10 +17,10 @@ from ansible_collections.claudescale.core.plugins.module_utils.errors import Cla
 from rich.text import Text
 
 from claudescale_cli.common import Options, Output, make_console, plain
+from claudescale_cli.live.connection import connected
 from claudescale_cli.mcp import server_arguments
 from claudescale_cli.mcp_test.caller import NOT_LISTED, STATE, Caller
 from claudescale_cli.mcp_test.calls import Call, table_of, tokens_of
-from claudescale_cli.mcp_test.connection import connected
 from claudescale_cli.mcp_test.leftovers import end_all
 from claudescale_cli.mcp_test.reads import READS, read
 from claudescale_cli.mcp_test.target import Target, first_target

@@ -10,9 +10,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.errors import Cla
 from claudescale_mcp.link import Link, Place
 
 from claudescale_cli.common import Options
-
-LATE_SECONDS = 0.5  # a request that was under way when its server was ended has arrived by then
-OVER_SECONDS = 10.0
+from claudescale_cli.live.ending import LATE_SECONDS, OVER_SECONDS, end
 
 
 def end_all(options: Options, names: Sequence[str], *, interrupted: bool) -> list[str]:
@@ -33,8 +31,6 @@ def _ended(door: Door, name: str) -> str | None:
     lease = door.reader.lease(name)
     if lease is None or is_over(lease):
         return None
-    door.end(name)
-    over = door.wait(name, is_over, OVER_SECONDS)
-    if over is None or is_over(over):
+    if end(door, name, OVER_SECONDS):
         return f"lease {name} was left, and is ended now"
     return f"lease {name} is told to end, and the controller has not done it yet: claudescale leases"

@@ -43,8 +43,3 @@ class Target:
 def first_target(workloads: Iterable[Mapping[str, Any]]) -> Target | None:
     """The first workload that can be leased for."""
     return next((target for workload in workloads if (target := Target.of(workload)) is not None), None)
-
-
-def workload_of(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A workload of get_current_state by its name; {} where it is not there."""
-    return next((one for one in facts.get("workloads", []) if one["workload"] == name), {})

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from claudescale_cli.capacity import workload_words
+from claudescale_cli.live.connection import Answer, workload_of
 from claudescale_cli.mcp_test.caller import STATE, Caller, Judge, answered, came, refused_with
-from claudescale_cli.mcp_test.connection import Answer
-from claudescale_cli.mcp_test.target import Target, workload_of
+from claudescale_cli.mcp_test.target import Target
 
 LEASE, END, SCALE = "lease_capacity", "end_lease", "scale_deployment"
 WRITES = frozenset({LEASE, END, SCALE})

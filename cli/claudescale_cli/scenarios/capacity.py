@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.overview import scaling
 
-from claudescale_cli.demo.conditions import WORKLOAD, read_autoscaler
+from claudescale_cli.live.conditions import WORKLOAD, read_autoscaler
 from claudescale_cli.scenarios import transcripts
 from claudescale_cli.scenarios.figures import held_by, held_words, named, reading
 from claudescale_cli.scenarios.stage import Stage

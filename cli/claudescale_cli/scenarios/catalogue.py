@@ -10,7 +10,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.cluster.client im
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
 from claudescale_cli.common import plain
-from claudescale_cli.demo.conditions import WORKLOAD
+from claudescale_cli.live.conditions import WORKLOAD
 from claudescale_cli.scenarios import capacity, cost, health, incident, launch, reactive, review
 from claudescale_cli.scenarios.stage import Stage
 

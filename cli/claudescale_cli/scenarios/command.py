@@ -16,9 +16,9 @@ from ansible_collections.claudescale.core.plugins.module_utils.cluster.clock imp
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
 from claudescale_cli.common import Options, plain
-from claudescale_cli.demo.conditions import WORKLOAD
-from claudescale_cli.demo.observer import Observer, observed
-from claudescale_cli.demo.screen import Screen
+from claudescale_cli.live.conditions import WORKLOAD
+from claudescale_cli.live.observer import Observer, observed
+from claudescale_cli.live.screen import Screen
 from claudescale_cli.scenarios import catalogue, conditions, report
 from claudescale_cli.scenarios.catalogue import EVERYTHING, LANGUAGES, Scenario
 from claudescale_cli.scenarios.facts import Facts, Pods, Returned, clean

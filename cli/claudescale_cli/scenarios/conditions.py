@@ -13,8 +13,8 @@ from ansible_collections.claudescale.core.plugins.module_utils.load.run import l
 
 from claudescale_cli.capacity import user_words
 from claudescale_cli.common import plain
-from claudescale_cli.demo.conditions import WORKLOAD, Ground, Missing, check, differences, read_autoscaler
-from claudescale_cli.demo.screen import Screen
+from claudescale_cli.live.conditions import WORKLOAD, Ground, Missing, check, differences, read_autoscaler
+from claudescale_cli.live.screen import Screen
 from claudescale_cli.scenarios import crash, outage
 
 REST_SECONDS = 240.0  # what a load and a lease leave behind is gone by then

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
-from claudescale_cli.demo.conditions import WORKLOAD
+from claudescale_cli.live.conditions import WORKLOAD
 from claudescale_cli.scenarios import transcripts
 from claudescale_cli.scenarios.figures import answered, borne, events, held_by, held_words, reading, records
 from claudescale_cli.scenarios.proof import check_exact

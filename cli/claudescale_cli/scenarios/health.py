@@ -5,7 +5,7 @@ from __future__ import annotations
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.overview import overview
 
 from claudescale_cli.capacity import controller
-from claudescale_cli.demo.conditions import WORKLOAD
+from claudescale_cli.live.conditions import WORKLOAD
 from claudescale_cli.scenarios import transcripts
 from claudescale_cli.scenarios.figures import components, not_well, warnings
 from claudescale_cli.scenarios.proof import check_head

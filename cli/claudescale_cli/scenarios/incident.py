@@ -15,8 +15,8 @@ from ansible_collections.claudescale.core.plugins.module_utils.errors import Cla
 from ansible_collections.claudescale.core.plugins.module_utils.load.run import load_image
 
 from claudescale_cli.common import plain
-from claudescale_cli.demo.conditions import WORKLOAD, Missing
-from claudescale_cli.mcp_test.connection import Answer
+from claudescale_cli.live.conditions import WORKLOAD, Missing
+from claudescale_cli.live.connection import Answer
 from claudescale_cli.scenarios import crash, outage, transcripts
 from claudescale_cli.scenarios.figures import components, events, reading, records
 from claudescale_cli.scenarios.proof import check_exact

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
-from claudescale_cli.demo.conditions import WORKLOAD
-from claudescale_cli.demo.course import Seen
+from claudescale_cli.live.conditions import WORKLOAD
+from claudescale_cli.live.seen import Seen
 from claudescale_cli.scenarios import transcripts
 from claudescale_cli.scenarios.figures import answered, borne, events, held_by, held_words, records
 from claudescale_cli.scenarios.proof import check_exact, check_head

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from claudescale_cli.demo.picture import ALARM, GRID, HELD, INK, LOOSE, PAPER, SOFT, text
+from claudescale_cli.live.drawing import ALARM, GRID, HELD, INK, LOOSE, PAPER, SOFT, text
 from claudescale_cli.scenarios.facts import Facts, Mark, Pods, Second, Span
 
 WIDTH = 1100

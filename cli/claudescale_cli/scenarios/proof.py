@@ -5,7 +5,7 @@ from __future__ import annotations
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import CONTROLLER
 from ansible_collections.claudescale.core.plugins.module_utils.record import chain
 
-from claudescale_cli.demo.conditions import differences, read_autoscaler
+from claudescale_cli.live.conditions import differences, read_autoscaler
 from claudescale_cli.records import verified
 from claudescale_cli.scenarios.stage import Stage
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ansible_collections.claudescale.core.plugins.module_utils.asking.reading import Reader
 
-from claudescale_cli.demo.conditions import WORKLOAD
+from claudescale_cli.live.conditions import WORKLOAD
 from claudescale_cli.scenarios import transcripts
 from claudescale_cli.scenarios.figures import answered, borne, reading
 from claudescale_cli.scenarios.stage import Stage

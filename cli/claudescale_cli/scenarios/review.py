@@ -10,7 +10,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.asking.reading im
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 from ansible_collections.claudescale.core.plugins.module_utils.lease.plan import REPEAT_SECONDS
 
-from claudescale_cli.demo.conditions import WORKLOAD
+from claudescale_cli.live.conditions import WORKLOAD
 from claudescale_cli.scenarios import transcripts
 from claudescale_cli.scenarios.figures import named, not_well, records
 from claudescale_cli.scenarios.proof import check_exact, check_head

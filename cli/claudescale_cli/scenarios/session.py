@@ -14,8 +14,8 @@ from typing import Any, Self, TypeVar
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
 from claudescale_cli.common import Options
+from claudescale_cli.live.connection import CALL_SECONDS, Answer, Connection, connected
 from claudescale_cli.mcp import server_arguments
-from claudescale_cli.mcp_test.connection import CALL_SECONDS, Answer, Connection, connected
 
 Result = TypeVar("Result")
 

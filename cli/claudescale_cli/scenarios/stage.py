@@ -18,14 +18,12 @@ from ansible_collections.claudescale.core.plugins.module_utils.errors import Cla
 from ansible_collections.claudescale.core.plugins.module_utils.load.profiles import LABEL, make_plan
 
 from claudescale_cli.common import plain
-from claudescale_cli.demo.conditions import WORKLOAD, Ground
-from claudescale_cli.demo.course import Seen
-from claudescale_cli.demo.observer import Observer, Rescale, drain, wait
-from claudescale_cli.demo.screen import Screen
-from claudescale_cli.demo.stage import changed
+from claudescale_cli.live.conditions import WORKLOAD, Ground
+from claudescale_cli.live.connection import Answer, workload_of
+from claudescale_cli.live.observer import Observer, drain, wait
+from claudescale_cli.live.screen import Screen
+from claudescale_cli.live.seen import Rescale, Seen, changed
 from claudescale_cli.load import progress_line, summary_lines
-from claudescale_cli.mcp_test.connection import Answer
-from claudescale_cli.mcp_test.target import workload_of
 from claudescale_cli.scenarios import conditions
 from claudescale_cli.scenarios.facts import Call, Check, Facts, Mark, Returned, Second, Span, asked, clean
 from claudescale_cli.scenarios.sending import Sending

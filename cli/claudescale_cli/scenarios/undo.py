@@ -12,7 +12,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.cluster.client im
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError, one_line
 
 from claudescale_cli.common import plain
-from claudescale_cli.demo.undo import LATE_SECONDS, RESTORE_SECONDS
+from claudescale_cli.live.ending import LATE_SECONDS, OVER_SECONDS, end
 from claudescale_cli.scenarios.facts import Returned
 
 FIELD_MANAGER = "claudescale-scenario"
@@ -72,9 +72,6 @@ def lease_is_over(cluster: ClusterClient, name: str) -> str:
         return f"lease {name} was never made"
     if is_over(found):
         return f"lease {name} is over ({phase_of(found)})"
-    door = Door(cluster, FIELD_MANAGER)
-    door.end(name)
-    over = door.wait(name, is_over, RESTORE_SECONDS)
-    if over is None or is_over(over):
+    if end(Door(cluster, FIELD_MANAGER), name, OVER_SECONDS):
         return f"lease {name} is ended, before its time"
     raise ClaudeScaleError("it is told to end, and the controller has not done it yet")

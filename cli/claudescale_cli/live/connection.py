@@ -118,6 +118,11 @@ async def connected(options: Options) -> AsyncIterator[Connection]:
         yield Connection(client, log, time.monotonic() - began)
 
 
+def workload_of(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A workload of get_current_state by its name; {} where it is not there."""
+    return next((one for one in facts.get("workloads", []) if one["workload"] == name), {})
+
+
 def _cause(log: Path, error: Exception) -> str:
     """What the client says, and the last line that the server wrote on standard error."""
     said = log.read_text(errors="replace").strip().splitlines() if log.exists() else []

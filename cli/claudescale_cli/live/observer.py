@@ -1,4 +1,4 @@
-"""What the demo sees of the cluster, by watch events only, stamped by one monotonic clock where they arrive."""
+"""What is seen of the cluster, by watch events only, stamped by one monotonic clock where they arrive."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.claudescale.core.plugins.module_utils.asking.door import is_over
@@ -16,18 +15,10 @@ from ansible_collections.claudescale.core.plugins.module_utils.cluster.watch imp
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 
 from claudescale_cli.common import plain
-from claudescale_cli.demo.course import Seen
+from claudescale_cli.live.seen import Rescale, Seen
 
 READY_SECONDS = 15.0  # until every watch has brought what is there
 LEAVE_SECONDS = 2.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rescale:
-    """An event that the autoscaler wrote about itself."""
-
-    at: float
-    words: str  # SuccessfulRescale: New size: 2; reason: All metrics below target
 
 
 class Observer:

@@ -1,4 +1,4 @@
-"""What the demo prints: steps, lines with their moment, and progress while it waits."""
+"""What is printed while something plays: steps, lines with their moment, and progress while it waits."""
 
 from __future__ import annotations
 

@@ -72,28 +72,42 @@ def sighted(
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[None]:
     """Note what kubectl's watch of a field shows, each change once, with its time."""
-    process = subprocess.Popen(
-        ["kubectl", "--context", cluster.context, "--namespace", space, "get", *what, "--watch", "-o",
-         rf'jsonpath={template}{{"\n"}}'],
-        stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, env=cluster.environment,
-    )  # fmt: skip
+    command = ["kubectl", "--context", cluster.context, "--namespace", space, "get", *what, "--watch", "-o",
+               rf'jsonpath={template}{{"\n"}}']  # fmt: skip
+    leaving = threading.Event()
+
+    def begin() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True,
+            env=cluster.environment,
+        )  # fmt: skip
+
+    watching = [begin()]
 
     def follow() -> None:
-        assert process.stdout is not None
-        with process.stdout as lines:
-            for line in lines:
-                value = read(line.strip())
-                if not into or into[-1][1] != value:
-                    into.append((clock(), value))
+        while True:
+            process = watching[-1]
+            assert process.stdout is not None
+            with process.stdout as lines:
+                for line in lines:
+                    value = read(line.strip())
+                    if not into or into[-1][1] != value:
+                        into.append((clock(), value))
+            process.wait()
+            # The API server ends each watch after half an hour to an hour; a new one begins with what stands.
+            if leaving.wait(0.1):
+                return
+            watching.append(begin())
 
     thread = threading.Thread(target=follow)
     thread.start()
     try:
         yield
     finally:
-        process.terminate()
-        process.wait()
-        thread.join()
+        leaving.set()
+        while thread.is_alive():
+            watching[-1].terminate()
+            thread.join(timeout=1)
 
 
 def interrupted(

@@ -1,4 +1,8 @@
-"""`make compare` on the real cluster: what it reports is what another pair of eyes saw, and everything is as it was."""
+"""`make compare` on the real cluster: what it reports is what another pair of eyes saw, and everything is as it was.
+
+CLAUDESCALE_COMPARE_RUNS and CLAUDESCALE_COMPARE_WARMUP make it one of those of docs/HPA_VS_CLAUDESCALE.md, and
+CLAUDESCALE_COMPARE_REPORT names a folder that keeps the report.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import json
 import os
 import re
 import signal
+import statistics
 import subprocess
 import time
 import xml.etree.ElementTree as ET
@@ -30,6 +35,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.long]
 NEAR = 3.0  # seconds that two watches may differ by, where one of them knows the beginning to the second only
 LAUNCH, END = ACT + AHEAD, ACT + AHEAD + WINDOW
 RATE = 80
+RUNS = int(os.environ.get("CLAUDESCALE_COMPARE_RUNS", "1"))
+WARMUP = int(os.environ.get("CLAUDESCALE_COMPARE_WARMUP", "30"))
 SVG = "{http://www.w3.org/2000/svg}"
 PROXY = f"/api/v1/namespaces/{SPACE}/services/prometheus:9090/proxy/api/v1/query"
 FIELDS = {"wanted": "{.spec.replicas}", "ready": "{.status.readyReplicas}", "floor": "{.spec.minReplicas}"}
@@ -125,8 +132,12 @@ class Compared:
         """The runs that count, or all of them."""
         return [run for run in self.report["runs"] if run["valid"] or not valid]
 
+    def median(self, arm: Arm, figure: str) -> float:
+        """A figure of the arm over its valid runs."""
+        return statistics.median(run["figures"][figure] for run in self.runs() if run["arm"] == arm)
+
     def run(self, arm: Arm) -> dict[str, Any]:
-        """The arm's valid run; pytest fails where others used the machine, too."""
+        """The arm's first valid run; pytest fails where others used the machine, too."""
         found = [run for run in self.runs() if run["arm"] == arm]
         reasons = [run["reasons"] for run in self.runs(valid=False) if run["arm"] == arm]
         assert found, f"no run of {arm.words} was valid: {reasons}"
@@ -135,10 +146,12 @@ class Compared:
 
 @pytest.fixture(scope="module")
 def compared(resting: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Compared:
-    folder = tmp_path_factory.mktemp("compare")
+    folder = Path(os.environ.get("CLAUDESCALE_COMPARE_REPORT") or tmp_path_factory.mktemp("compare"))
     before = state(resting)
     with eyes(resting) as seen:
-        made = resting.make("compare", "RUNS=1", "SEED=1", f"REPORT={folder}", timeout=4500)
+        made = resting.make(
+            "compare", f"RUNS={RUNS}", f"WARMUP={WARMUP}", "SEED=1", f"REPORT={folder}", timeout=RUNS * 4500
+        )
     return Compared(
         made=made,
         folder=folder,
@@ -152,9 +165,9 @@ def compared(resting: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Comp
 
 def test_it_ends_well_and_in_time(compared: Compared) -> None:
     assert compared.made.code == 0, compared.made.text
-    repeats = len(compared.runs(valid=False)) - 3
+    repeats = len(compared.runs(valid=False)) - 3 * RUNS
     print(f"make compare took {compared.made.seconds / 60:.1f} minutes, {repeats} runs were repeated")
-    assert compared.made.seconds < 25 * 60 + repeats * (END + 100)
+    assert compared.made.seconds < RUNS * 25 * 60 + repeats * (END + 100)
     assert compared.report["complete"]
 
 
@@ -175,7 +188,7 @@ def test_a_following_make_up_changes_nothing(compared: Compared, cluster: Cluste
 
 def test_the_order_is_that_of_the_seed(compared: Compared) -> None:
     first = [one for one in compared.report["order"] if one["attempt"] == 1]
-    assert [(one["number"], one["arm"]) for one in first] == [(number, str(arm)) for number, arm in order(1, 1)]
+    assert [(one["number"], one["arm"]) for one in first] == [(number, str(arm)) for number, arm in order(RUNS, 1)]
     assert "(seed 1)" in compared.made.text
 
 
@@ -215,7 +228,7 @@ def test_the_figures_follow_from_every_request(compared: Compared, arm: Arm) -> 
     assert run["figures"]["share"] == pytest.approx(share)
     row = next(line for line in compared.made.text.splitlines() if line.startswith("slower than 0.5 s, or failed"))
     told = re.findall(r"([0-9.]+) %", row)[list(Arm).index(arm)]
-    assert float(told) == pytest.approx(100 * share, abs=0.006)
+    assert float(told) == pytest.approx(100 * compared.median(arm, "share"), abs=0.006)
 
 
 def test_the_requests_of_the_lease_are_those_that_the_pods_counted(compared: Compared, cluster: Cluster) -> None:
@@ -253,7 +266,7 @@ def test_the_lease_came_through_the_tool_and_held(compared: Compared) -> None:
 
 
 def test_the_aims_are_met(compared: Compared) -> None:
-    shares = {arm: compared.run(arm)["figures"]["share"] for arm in Arm}
+    shares = {arm: compared.median(arm, "share") for arm in Arm}
     print(shares)
     assert shares[Arm.HPA] >= 0.05
     assert shares[Arm.LEASE] <= 0.005
@@ -276,7 +289,7 @@ def test_the_picture_shows_the_figures(compared: Compared) -> None:
     words = [" ".join("".join(one.itertext()).split()) for one in ET.parse(picture).getroot().iter(f"{SVG}text")]
     places = [place for place, one in enumerate(words) if one == "slower than 0.5 s or failed"]
     shown = [words[place - 1] for place in places]
-    assert shown == [f"{100 * compared.run(arm)['figures']['share']:.1f} %" for arm in Arm]
+    assert shown == [f"{100 * compared.median(arm, 'share'):.1f} %" for arm in Arm]
 
 
 def test_it_can_be_drawn_again_without_the_cluster(compared: Compared, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,8 +22,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.doors.compare_double import DESIGN, TAKEN, cpu, levels, report, requests, run
-
-FIXTURE = Path(__file__).parent / "data" / "comparison.json"
 
 # What is chosen
 

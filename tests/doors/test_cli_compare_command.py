@@ -26,8 +26,8 @@ from claudescale_cli.signals import Signalled
 
 from tests.doors.cluster_double import hpa
 from tests.doors.compare_double import DESIGN, cpu, demo_app, report, run
+from tests.support import ROOT
 
-FIXTURE = Path(__file__).parent / "data" / "comparison.json"
 CONTEXT = ("--context", "nowhere", "--kubeconfig", "/nonexistent")
 
 
@@ -353,10 +353,11 @@ def test_a_saved_comparison_is_printed_and_drawn_without_a_cluster(
     assert (tmp_path / "other.svg").read_text() == (tmp_path / "saved.svg").read_text()
 
 
-def test_a_recorded_comparison_says_what_it_said(
+def test_a_recorded_comparison_says_what_the_page_shows(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert compare(monkeypatch, "--from", str(FIXTURE), "--picture", str(tmp_path / "x.svg")) == 0
-    said = capsys.readouterr().out
-    assert said.startswith(FIXTURE.with_suffix(".txt").read_text())
-    assert from_text(FIXTURE.read_text()).runs
+    recorded = ROOT / "docs" / "comparison" / "warmup-30.json"
+    assert compare(monkeypatch, "--from", str(recorded), "--picture", str(tmp_path / "x.svg")) == 0
+    table = capsys.readouterr().out.partition("\n\npicture: ")[0]
+    assert table.count("3 of 3") >= 3
+    assert table in (ROOT / "docs" / "HPA_VS_CLAUDESCALE.md").read_text(encoding="utf-8")

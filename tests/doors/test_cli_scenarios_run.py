@@ -27,7 +27,7 @@ from claudescale_cli.live.conditions import Ground
 from claudescale_cli.live.connection import Answer
 from claudescale_cli.live.observer import Observer
 from claudescale_cli.live.screen import Screen
-from claudescale_cli.scenarios import catalogue, command, conditions, crash, outage
+from claudescale_cli.scenarios import capacity, catalogue, command, conditions, crash, outage, transcripts
 from claudescale_cli.scenarios import stage as stages
 from claudescale_cli.scenarios.facts import Facts, Returned
 from claudescale_cli.scenarios.session import Session
@@ -710,6 +710,20 @@ def test_a_tool_is_asked_again_until_it_holds_and_once_in_the_report(stage: Stag
     assert len(stage.facts.calls) == 1
     stage.ask("status", until=lambda _: False, patience=0.1)
     assert len(stage.facts.calls) == 2
+
+
+def test_figures_are_asked_again_while_a_pod_is_on_its_way_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = [3, 3, 2, 5]
+
+    def call(_: Any, tool: str, _arguments: Any) -> Answer:
+        facts = {"readings": [{"name": "pods_ready", "value": counted.pop(0)}]} if tool == transcripts.METRICS else {}
+        return Answer(is_error=False, text=tool, seconds=0.1, facts=facts)
+
+    monkeypatch.setattr(FakeSession, "call", call)
+    stage.script = transcripts.capacity("demo-app")
+    capacity.converse(stage)
+    assert counted == [5]
+    assert [call.tool for call in stage.facts.calls] == [ask.tool for ask in stage.script.values()]
 
 
 def test_a_lease_is_noted_before_it_is_asked_for(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

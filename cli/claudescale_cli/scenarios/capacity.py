@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.overview import scaling
 
 from claudescale_cli.live.conditions import WORKLOAD, read_autoscaler
@@ -12,17 +15,27 @@ from claudescale_cli.scenarios.stage import Stage
 PNG = b"\x89PNG\r\n\x1a\n"
 PODS = ("pods_ready", "pods_running")
 ROUNDING = 1e-3  # replica-hours
+GONE_SECONDS = 50.0  # for a pod that was told to go: it may take 40
 
 
 def play(stage: Stage) -> None:
     """Ask, then compare."""
     stage.script = transcripts.capacity(WORKLOAD)
     stage.act("The conversation")
-    for key in stage.script:
-        stage.ask(key)
+    converse(stage)
     stage.act("What must be true")
     _judge_report(stage)
     _judge_bounds(stage)
+
+
+def converse(stage: Stage) -> None:
+    """Ask everything once, and the figures until they count the pods that are watched."""
+    for key in stage.script:
+        if key == "metrics":
+            # A pod that was told to go answers Prometheus until it is gone.
+            stage.ask(key, until=lambda heard: _ready(heard.facts) == stage.observer.now.ready, patience=GONE_SECONDS)
+        else:
+            stage.ask(key)
 
 
 def _judge_report(stage: Stage) -> None:
@@ -64,7 +77,7 @@ def _judge_bounds(stage: Stage) -> None:
     stage.check(
         "the policy is beside them", policy, f"{policy.get('mode')}, up to {policy.get('max_replicas')} replicas"
     )
-    ready, now = reading(stage.told["metrics"], "pods_ready"), stage.observer.now.ready
+    ready, now = _ready(stage.told["metrics"]), stage.observer.now.ready
     stage.check(
         "the figures count the pods that are watched",
         ready == now,
@@ -72,3 +85,7 @@ def _judge_bounds(stage: Stage) -> None:
     )
     whole = stage.told["records"]["whole"]
     stage.check("the records that were read are whole", whole, stage.told["records"]["explanation"])
+
+
+def _ready(metrics: Mapping[str, Any]) -> float | None:
+    return reading(metrics, "pods_ready")

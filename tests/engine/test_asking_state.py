@@ -9,6 +9,7 @@ from ansible_collections.claudescale.core.plugins.module_utils.asking import sta
 from ansible_collections.claudescale.core.plugins.module_utils.asking.foreign import clean, clean_or_none
 from ansible_collections.claudescale.core.plugins.module_utils.asking.gather import last_sequence
 from ansible_collections.claudescale.core.plugins.module_utils.asking.state import CountOwner, Objects, page_of, state
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.overview import pod_facts
 from ansible_collections.claudescale.core.plugins.module_utils.lease.model import WorkloadRef
 from hypothesis import given
 from hypothesis import strategies as some
@@ -184,3 +185,55 @@ def test_a_page_of_one_workload_has_its_warnings_only() -> None:
 def test_every_warning_has_words_of_its_own() -> None:
     assert set(states.WORDS) == set(states.Trouble)
     assert len(set(states.WORDS.values())) == len(states.WORDS)
+
+
+def container(**state: Any) -> dict[str, Any]:
+    return {"ready": False, "restartCount": 2, "state": {name: {"reason": reason} for name, reason in state.items()}}
+
+
+def a_pod(phase: str, containers: list[dict[str, Any]]) -> dict[str, Any]:
+    conditions = [{"type": "Ready", "status": "False"}]
+    return {
+        "metadata": {"name": "a"},
+        "spec": {"containers": [{}] * len(containers)},
+        "status": {"phase": phase, "containerStatuses": containers, "conditions": conditions},
+    }
+
+
+PODS = [
+    pytest.param("Running", [container(waiting="CrashLoopBackOff")], "CrashLoopBackOff", id="waits"),
+    pytest.param("Running", [container(terminated="Error")], "Error", id="has-just-crashed"),
+    pytest.param("Running", [container(terminated="OOMKilled")], "OOMKilled", id="out-of-memory"),
+    pytest.param("Running", [container(terminated="Error"), container(waiting="ErrImagePull")], "ErrImagePull",
+                 id="what-waits-comes-first"),
+    pytest.param("Pending", [container(waiting="ContainerCreating")], "ContainerCreating", id="begins"),
+    pytest.param("Pending", [], "Pending", id="no-container-yet"),
+    pytest.param("Running", [container(running=None)], "NotReady", id="runs-and-is-not-ready"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("phase", "containers", "reason"), PODS)
+def test_why_a_pod_is_not_ready(phase: str, containers: list[dict[str, Any]], reason: str) -> None:
+    pod = {
+        "metadata": {"name": "a"},
+        "spec": {"containers": [{}] * len(containers)},
+        "status": {
+            "phase": phase,
+            "containerStatuses": containers,
+            "conditions": [{"type": "Ready", "status": "False"}],
+        },
+    }
+    found = states.pods_of([pod])
+    assert (found.count, found.ready) == (1, 0)
+    assert [(one.reason, one.count) for one in found.waiting] == [(reason, 1)]
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+def test_a_pod_that_is_over_has_its_phase_for_a_state(phase: str) -> None:
+    over = container(terminated="Completed")
+    pod = {
+        "metadata": {"name": "a"},
+        "spec": {"containers": [{}]},
+        "status": {"phase": phase, "containerStatuses": [over]},
+    }
+    assert pod_facts(pod)["state"] == phase

@@ -6,12 +6,14 @@ import time
 from typing import Any
 
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
+from ansible_collections.claudescale.core.plugins.module_utils.cluster.overview import pod_facts
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 from ansible_collections.claudescale.core.plugins.module_utils.load.manifests import CONTAINER_SECURITY, POD_SECURITY
 
 LABEL = "claudescale.io/scenario"
 KIND = "crash"
 GONE_SECONDS = 30.0
+CRASHED = ("CrashLoopBackOff", "Error")  # states of a pod whose container ended with an error
 SAYS = "import sys; sys.exit('the configuration names no database')"
 
 
@@ -51,11 +53,10 @@ def manifest(name: str, image: str) -> dict[str, Any]:
 
 
 def restarts(cluster: ClusterClient, name: str) -> tuple[int, str]:
-    """(how often its pod was restarted, what it waits for, "" where it does not)."""
+    """(how often its pod was restarted, in which state that is)."""
     for pod in pods(cluster, name):
-        for container in (pod.get("status") or {}).get("containerStatuses") or []:
-            waiting = (container.get("state") or {}).get("waiting") or {}
-            return int(container.get("restartCount", 0)), str(waiting.get("reason", ""))
+        found = pod_facts(pod)
+        return found["restarts"], found["state"]
     return 0, ""
 
 

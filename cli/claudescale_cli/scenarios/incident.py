@@ -26,7 +26,7 @@ from claudescale_cli.scenarios.undo import FIELD_MANAGER
 REPLICAS = 3
 LEASE_SECONDS = 45
 READY_SECONDS = 40.0
-CRASHES = 3  # restarts until the kubelet pauses long enough for everybody to see it
+CRASHES = 3  # restarts until it is plain that it crashes again and again
 CRASH_SECONDS = 90.0
 BLIND_SECONDS = 45.0  # for the autoscaler to notice; it looks every 15 s
 END_SECONDS = 60.0
@@ -154,8 +154,8 @@ def _cut(stage: Stage, way: outage.Way) -> None:
 
 
 def _is_looping(stage: Stage, name: str) -> bool:
-    restarts, waits_for = crash.restarts(stage.cluster, name)
-    return restarts >= CRASHES and bool(waits_for)
+    restarts, state = crash.restarts(stage.cluster, name)
+    return restarts >= CRASHES and state in crash.CRASHED
 
 
 def _blindness(hpa: dict[str, Any]) -> str:
@@ -167,7 +167,7 @@ def _blindness(hpa: dict[str, Any]) -> str:
 
 
 def _names_the_crash(heard: Answer) -> bool:
-    return any("CrashLoopBackOff" in reasons for reasons in _waiting(heard.facts))
+    return any(reason in crash.CRASHED for reasons in _waiting(heard.facts) for reason in reasons)
 
 
 def _waiting(facts: Any) -> list[list[str]]:
@@ -186,8 +186,8 @@ def _judge_told(stage: Stage, course: Course) -> None:
     waiting = _waiting(told["crash"])
     crashed = f"{', '.join(reason for one in waiting for reason in one)}, {course.crashed} restarts until then"
     stage.check(
-        "the tool names the pod that crashes, and what it waits for",
-        waiting == [["CrashLoopBackOff"]],
+        "the tool names the pod that crashes, and its state",
+        waiting in [[[state]] for state in crash.CRASHED],
         crashed,
     )
     codes = [one["code"] for one in told["state"]["warnings"]]

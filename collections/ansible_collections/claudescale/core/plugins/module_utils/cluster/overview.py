@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -71,15 +71,18 @@ def node_facts(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def pod_facts(pod: Mapping[str, Any]) -> dict[str, Any]:
-    """name, state (the phase, or what the pod waits for), ready and containers as counts, restarts."""
+    """name, state (the phase, or what a container waits for or ended with), ready and containers as counts, restarts.
+
+    A container that crashes may be seen ended ("Error") for a minute until the kubelet tells that it waits
+    ("CrashLoopBackOff").
+    """
     status = pod.get("status") or {}
     containers = status.get("containerStatuses") or []
-    waiting = [c["state"]["waiting"].get("reason") for c in containers if "waiting" in (c.get("state") or {})]
     state = status.get("phase", "Unknown")
     if pod["metadata"].get("deletionTimestamp"):
         state = "Terminating"
-    elif any(waiting):
-        state = next(reason for reason in waiting if reason)
+    elif state in ("Pending", "Running"):
+        state = next((reason for how in ("waiting", "terminated") for reason in _reasons(containers, how)), state)
     return {
         "name": pod["metadata"]["name"],
         "state": state,
@@ -87,6 +90,12 @@ def pod_facts(pod: Mapping[str, Any]) -> dict[str, Any]:
         "containers": len(pod["spec"]["containers"]),
         "restarts": sum(c.get("restartCount", 0) for c in containers),
     }
+
+
+def _reasons(containers: Iterable[Mapping[str, Any]], how: str) -> list[str]:
+    """The reasons of those containers that are in a state and tell one."""
+    found = (((one.get("state") or {}).get(how) or {}).get("reason") for one in containers)
+    return [reason for reason in found if reason]
 
 
 def service_facts(service: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def test_alerts_fire_when_they_must_and_rules_count_what_they_should(name: str) 
     assert "SUCCESS" in done.stdout
 
 
-SLOW, ONCE = "ClaudeScaleDemoAppSlow: one request in ten is slow", "counts a container once"
+SLOW, ONCE = "ClaudeScaleDemoAppSlow: one request in ten is slow", "namespace:demo_app_cpu_cores:rate1m"
 WRONG = [
     pytest.param("alerts.yml", "recording.yml", "histogram_fraction(0, 0.5,", "histogram_fraction(0, 50,", SLOW),
     pytest.param("alerts.yml", "alerts.yml", "ratio_rate1m > 0.05", "ratio_rate1m > 0.5", SLOW),

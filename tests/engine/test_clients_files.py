@@ -354,8 +354,8 @@ def test_the_lock_of_claude_code_is_waited_for(path: Path, monkeypatch: pytest.M
     assert sorted(path.parent.iterdir()) == [path, lock]
     monkeypatch.setattr(files, "LOCK_SECONDS", 30.0)
     timer = threading.Timer(0.3, lock.rmdir)
-    timer.start()
     began = time.monotonic()
+    timer.start()
     assert files.change(path, to("after")).changed
     timer.join()
     assert time.monotonic() - began >= 0.3

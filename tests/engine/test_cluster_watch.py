@@ -56,6 +56,9 @@ def as_in_life(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(watch, name, seconds)
 
 
+AT_ONCE = 5.0  # seconds: it takes milliseconds, but on a busy machine
+
+
 class Follower:
     """follow() in a thread of its own, and what it told, in order."""
 
@@ -96,7 +99,7 @@ def following(client: ClusterClient, **settings: Any) -> Iterator[Follower]:
     try:
         yield follower
     finally:
-        assert follower.join() < 1
+        assert follower.join() < AT_ONCE
     assert not follower.raised
 
 
@@ -323,7 +326,7 @@ def test_a_watch_that_the_server_never_ends_is_left() -> None:
     with http_double(watches(Reply(stream=stream))) as double:
         with following(double.client(), server_seconds=1, silence_seconds=0.15) as follower:
             until(lambda: len(double.asked) == 3)
-        assert pauses(double)[1] >= 1.15
+        assert pauses(double)[1] >= 0.5  # 1.15 s, less what a busy machine notes late of the request before
         assert follower.errors == []
         known = 10 + follower.told.count(("MODIFIED", "a"))
         assert versions(double)[2] == str(known)  # nothing is lost on the way
@@ -344,7 +347,7 @@ def test_stops_while_nothing_comes(as_in_life: None, script: Callable[[Asked], R
         follower = Follower(double.client())
         until(lambda: len(double.asked) == requests)
         time.sleep(0.05)
-        assert follower.join() < 1
+        assert follower.join() < AT_ONCE
         assert follower.errors == []
 
 
@@ -353,7 +356,7 @@ def test_stops_in_a_pause(as_in_life: None) -> None:
     with http_double(lambda asked: busy) as double:
         follower = Follower(double.client())
         until(lambda: len(follower.errors) == 1)
-        assert follower.join() < 1
+        assert follower.join() < AT_ONCE
         assert len(double.asked) == 1
 
 
@@ -367,7 +370,7 @@ def test_the_reading_thread_ends_with_a_silent_watch(as_in_life: None, tmp_path:
         until(lambda: len(double.asked) == 2)
         time.sleep(0.05)
         assert f"follow {PATH}" in {thread.name for thread in threading.enumerate()}
-        assert follower.join() < 1
+        assert follower.join() < AT_ONCE
         assert f"follow {PATH}" not in {thread.name for thread in threading.enumerate()}
         assert follower.errors == []
         assert client.items(PATH) == [an_object("a")]  # the client is as good as before

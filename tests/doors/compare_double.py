@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from copy import deepcopy
 from typing import Any
 
@@ -9,6 +10,8 @@ from ansible_collections.claudescale.core.plugins.module_utils.load.results impo
 from claudescale_cli.compare.arms import Arm, Design
 from claudescale_cli.compare.observed import Event, Level, NodeCpu, Run
 from claudescale_cli.compare.report import Report, judged
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 # 60 s of 2/s, then 40 s of 10/s; the lease starts at 35 s.
 DESIGN = Design(warmup=5, calm_rate=2, launch_rate=10, act=4, launch=60, end=100)
@@ -120,3 +123,9 @@ def patched(found: dict[str, Any], operations: list[dict[str, Any]]) -> dict[str
             assert place[key] is not None
             place[key] = deepcopy(operation["value"])
     return whole
+
+
+def words(drawn: str) -> list[str]:
+    """The texts of a picture, in its order."""
+    root = ET.fromstring(drawn)
+    return [" ".join("".join(one.itertext()).split()) for one in root.iter(f"{SVG}text")]

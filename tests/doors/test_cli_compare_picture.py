@@ -11,17 +11,11 @@ from ansible_collections.claudescale.core.plugins.module_utils.errors import Cla
 from claudescale_cli.compare.arms import Arm
 from claudescale_cli.compare.picture import PAPER, picture
 
-from tests.doors.compare_double import cpu, levels, report, requests, run
+from tests.doors.compare_double import SVG, cpu, levels, report, requests, run, words
 
-SVG = "{http://www.w3.org/2000/svg}"
 SUBTITLE = (
     "Measured on 2026-11-24: one run of each; pods warm up for 5 s; good is an answer within 0.5 s. Shortened: a trial."
 )
-
-
-def words(drawn: str) -> list[str]:
-    root = ET.fromstring(drawn)
-    return [" ".join("".join(one.itertext()).split()) for one in root.iter(f"{SVG}text")]
 
 
 def paths(drawn: str, gid: str) -> list[list[tuple[float, float]]]:

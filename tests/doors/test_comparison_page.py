@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ET
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from claudescale_cli.compare.picture import picture
 from claudescale_cli.compare.report import Report, from_text
 from claudescale_cli.compare.table import headlines, lines
 
+from tests.doors.compare_double import words
 from tests.support import ROOT
 
 FOLDER = ROOT / "docs" / "comparison"
@@ -33,11 +33,6 @@ def file(warmup: int, suffix: str) -> Path:
 @cache
 def report(warmup: int) -> Report:
     return from_text(file(warmup, "json").read_text(encoding="utf-8"))
-
-
-def words(drawn: str) -> list[str]:
-    texts = (one for one in ET.fromstring(drawn).iter() if one.tag.endswith("}text"))
-    return [" ".join("".join(one.itertext()).split()) for one in texts]
 
 
 @every_warmup

@@ -326,7 +326,7 @@ def test_a_watch_that_the_server_never_ends_is_left() -> None:
     with http_double(watches(Reply(stream=stream))) as double:
         with following(double.client(), server_seconds=1, silence_seconds=0.15) as follower:
             until(lambda: len(double.asked) == 3)
-        assert pauses(double)[1] >= 0.5  # 1.15 s, less what a busy machine notes late of the request before
+        assert pauses(double)[1] >= 1.15
         assert follower.errors == []
         known = 10 + follower.told.count(("MODIFIED", "a"))
         assert versions(double)[2] == str(known)  # nothing is lost on the way

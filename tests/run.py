@@ -29,15 +29,19 @@ class Part:
     cluster: bool = False
     short: bool = True  # belongs to `make test`
     beside: bool = False  # runs beside the others
+    alone: bool = False  # runs after all others
     settings: tuple[tuple[str, str], ...] = ()  # of its environment
 
 
 PARTS = (
     Part(name="lint", arguments=("tests/test_lint.py",), beside=True),
     Part(
-        name="unit", arguments=("tests", "--ignore=tests/test_lint.py", "-m", "not cluster and not long"), beside=True
+        name="unit",
+        arguments=("tests", "--ignore=tests/test_lint.py", "-m", "not cluster and not long and not clock"),
+        beside=True,
     ),
     Part(name="cluster", arguments=("tests/cluster", "-m", "cluster and not long"), cluster=True),
+    Part(name="clock", arguments=("tests/doors", "tests/engine", "tests/kit", "-m", "clock and not long"), alone=True),
     Part(
         name="thorough",
         arguments=("tests/engine/test_lease_machine.py", "tests/engine/test_lease_rules.py"),
@@ -123,7 +127,7 @@ def run_part(part: Part, folder: Path) -> Outcome:
     if part.beside:
         launcher = ["nice"]
     options = ["--junitxml", str(report), "-o", "junit_family=xunit2"]
-    if not part.beside:
+    if not (part.beside or part.alone):
         options.append("--capture=no")  # long steps show progress
     print(f"== {part.name} begins", flush=True)
     began = time.monotonic()
@@ -169,8 +173,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor() as pool:
         folder = Path(name)
         beside = [pool.submit(run_part, part, folder) for part in chosen if part.beside]
-        outcomes = [run_part(part, folder) for part in chosen if not part.beside]
+        outcomes = [run_part(part, folder) for part in chosen if not part.beside and not part.alone]
         outcomes = [future.result() for future in beside] + outcomes
+        outcomes += [run_part(part, folder) for part in chosen if part.alone]
     if any(part.cluster for part in chosen) and not os.environ.get("CLAUDESCALE_KEEP"):
         subprocess.run([str(ROOT / "tests/kit/run"), "--down-if-last"], cwd=ROOT, check=False)
     outcomes.append(

@@ -104,6 +104,7 @@ def api() -> Iterator[ApiDouble]:
         yield double
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("command", RUNNING, ids=" ".join)
 def test_a_stopped_cluster_is_one_sentence_within_three_seconds(
     claudescale: Any, command: tuple[str, ...], tmp_path: Path
@@ -124,6 +125,7 @@ def test_an_absent_context_is_the_same_sentence(claudescale: Any, tmp_path: Path
     assert said.sentence() == "the cluster is stopped: make up (no context claudescale here)"
 
 
+@pytest.mark.clock
 def test_an_address_that_says_nothing(claudescale: Any, tmp_path: Path) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))

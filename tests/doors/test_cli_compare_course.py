@@ -37,6 +37,8 @@ LEASES = f"/apis/claudescale.io/v1alpha1/{SPACE}/capacityleases"
 KINDS = "/apis/claudescale.io/v1alpha1"
 OURS = fitting.wanted_fit(30, "150m")
 UP = "SuccessfulRescale: New size: 4; reason: cpu above target"
+ACT, LAUNCH, END = 0.2, 1.0, 2.0  # seconds of a load that is played
+pytestmark = pytest.mark.clock
 
 
 class FakeRun:
@@ -180,7 +182,7 @@ class Played:
             spec = {"requestedBy": "system:serviceaccount:claudescale:claudescale-sa"}
             self.observer.take("leases", {"metadata": {"name": wish["name"]}, "spec": spec})
             threading.Timer(0.15, lambda: (self.cluster.floor(5), self.cluster.scale(5))).start()
-            threading.Timer(0.7, lambda: self.cluster.floor(2)).start()
+            threading.Timer(END - ACT + 0.1, lambda: self.cluster.floor(2)).start()
         return Told(text="told", facts=self.answer)
 
     def event(self, words: str) -> None:
@@ -205,7 +207,7 @@ class Impatient(queue.Queue[Any]):
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     monkeypatch.setattr(arms, "ROOM", 0.1)
-    quick: Any = {"warmup": 0, "calm_rate": 1, "launch_rate": 10, "act": 0.1, "launch": 0.4, "end": 0.7}
+    quick: Any = {"warmup": 0, "calm_rate": 1, "launch_rate": 10, "act": ACT, "launch": LAUNCH, "end": END}
     found = Played(Design(**quick))
     monkeypatch.setattr(play, "LoadRun", lambda _cluster, _plan: found.run)
     monkeypatch.setattr(play, "load_plan", lambda _design: None)
@@ -218,12 +220,12 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Played:
 
 
 def test_the_hpa_alone_gets_the_load_and_nothing_else(played: Played, capsys: pytest.CaptureFixture[str]) -> None:
-    threading.Timer(0.5, lambda: (played.cluster.scale(4), played.event(UP))).start()
+    threading.Timer((LAUNCH + END) / 2, lambda: (played.cluster.scale(4), played.event(UP))).start()
     found = play.play(played.stage, Arm.HPA, 2, 1)
     assert (found.arm, found.number, found.attempt, found.acted, found.lease) == (Arm.HPA, 2, 1, None, {})
     assert [(level.wanted, level.ready, level.floor) for level in found.levels] == [(2, 2, 2), (4, 4, 2)]
     assert found.levels[0].seconds == 0
-    assert 0.4 < found.levels[1].seconds < 0.7
+    assert LAUNCH < found.levels[1].seconds < END
     assert [event.words for event in found.events] == [UP]
     assert found.requests == (Request(at=0.5, latency=0.01, code=200),)
     assert [body for path, body in played.cluster.writes] == [{"spec": {"replicas": 2}}]  # after the load
@@ -239,7 +241,7 @@ def test_the_hpa_alone_gets_the_load_and_nothing_else(played: Played, capsys: py
 def test_the_raw_write_comes_at_its_time(played: Played, capsys: pytest.CaptureFixture[str]) -> None:
     found = play.play(played.stage, Arm.RAW, 1, 1)
     assert found.acted is not None
-    assert 0.1 <= found.acted < 0.4
+    assert ACT <= found.acted < LAUNCH
     assert [(level.wanted, level.floor) for level in found.levels] == [(2, 2), (5, 2)]
     assert played.cluster.writes[0] == (SCALE, {"spec": {"replicas": 5}})
     assert "raw write: 5 to the scale of demo-app, and nothing that holds them" in capsys.readouterr().out
@@ -253,8 +255,8 @@ def test_the_lease_is_asked_for_ahead_through_the_tool(played: Played, capsys: p
     assert {key: wish[key] for key in ("tool", "workload", "replicas")} == {
         "tool": "lease_capacity", "workload": "demo-app", "replicas": 5,
     }  # fmt: skip
-    assert began - 1 < moments.parse(wish["start"]) <= began + 0.3 + 0.5
-    assert began + 0.7 - 0.1 < moments.parse(wish["end"]) < began + 0.7 + 1.5
+    assert began - 1 < moments.parse(wish["start"]) <= began + LAUNCH - 0.1 + 0.5
+    assert began + END - 0.1 < moments.parse(wish["end"]) < began + END + 1.5
     assert "duration_seconds" not in wish
     assert wish["reason"].startswith("claudescale compare: launch in ")
     assert found.acted == pytest.approx(found.lease["starts"], abs=0.001)

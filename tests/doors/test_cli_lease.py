@@ -296,6 +296,7 @@ def test_made_up_names_can_be_names() -> None:
     assert re.fullmatch(r"a{55}-[0-9a-f]{6}", made_up_name(long))
 
 
+@pytest.mark.clock
 def test_a_lease_that_starts_later_is_not_waited_for(claudescale: Any, server: Server) -> None:
     began = time.monotonic()
     said = claudescale(*asked({"--from": 3600}))
@@ -306,6 +307,7 @@ def test_a_lease_that_starts_later_is_not_waited_for(claudescale: Any, server: S
     )
 
 
+@pytest.mark.clock
 def test_a_floor_that_comes_late_is_waited_for(claudescale: Any, server: Server) -> None:
     server.reason = "NotStarted"
     timer = threading.Timer(0.5, lambda: (setattr(server, "reason", None), late()))
@@ -320,6 +322,7 @@ def test_a_floor_that_comes_late_is_waited_for(claudescale: Any, server: Server)
     assert said.out.startswith("lease launch: the floor of demo-app-hpa stands at 4 until ")
 
 
+@pytest.mark.clock
 def test_a_contested_floor_is_said_at_once(claudescale: Any, server: Server) -> None:
     server.reason = "FloorContested"
     began = time.monotonic()
@@ -352,6 +355,7 @@ def test_a_controller_that_is_away(
     assert len(server.leases()) == 1
 
 
+@pytest.mark.clock
 def test_an_api_server_that_leaves_while_the_floor_is_waited_for(claudescale: Any, server: Server) -> None:
     server.reason = "NotStarted"
     threading.Timer(0.5, lambda: server.api.codes.update({f"{LEASES}/launch": 500})).start()

@@ -676,6 +676,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     )
 
 
+@pytest.mark.clock
 def test_a_cluster_that_goes_away_ends_the_waiting(stage: Stage) -> None:
     stage.cluster.there = False  # type: ignore[attr-defined]
     began = time.monotonic()
@@ -737,6 +738,7 @@ def test_a_lease_is_noted_before_it_is_asked_for(stage: Stage, monkeypatch: pyte
     assert not stage.undo.is_empty
 
 
+@pytest.mark.clock
 def test_what_was_seen_between_two_moments_has_what_stood_before(stage: Stage) -> None:
     for replicas in (3, 4):
         time.sleep(0.05)

@@ -107,6 +107,7 @@ def test_long_lists_are_cut_with_the_number_of_all(cluster: McpCluster, place: P
     assert len(facts["findings"]) <= facts["findings_total"]
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("away", [{"status": 503}, {"hold": FOR_EVER}], ids=["gone", "silent"])
 def test_prometheus_away_takes_the_records_nothing(cluster: McpCluster, place: Place, away: dict[str, Any]) -> None:
     cluster.records(*life("friday-launch", 1800, 900))

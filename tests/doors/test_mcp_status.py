@@ -121,6 +121,7 @@ def test_without_our_kinds_there_is_still_a_status(cluster: McpCluster, place: P
 HANGING = {"prometheus": (PROMETHEUS,), "metrics": (SAMPLES,), "many": (PROMETHEUS, SAMPLES, PODS, LEASES)}
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("paths", HANGING.values(), ids=HANGING)
 def test_what_hangs_is_answered_within_three_seconds(cluster: McpCluster, place: Place, paths: tuple[str, ...]) -> None:
     cluster.instead = lambda asked: Reply(hold=FOR_EVER, body={}) if asked.path in paths else None

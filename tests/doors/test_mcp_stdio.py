@@ -102,6 +102,7 @@ def test_a_stopped_cluster_ends_nothing(tmp_path: Path) -> None:
             assert not server.ask("get_current_state").error
 
 
+@pytest.mark.clock
 def test_waiting_has_progress_and_can_be_cancelled(cluster: McpCluster, tmp_path: Path) -> None:
     cluster.server.away = True
     with Stdio(*options(cluster, tmp_path), "--allow-writes", **BARE) as server:
@@ -121,6 +122,7 @@ def test_waiting_has_progress_and_can_be_cancelled(cluster: McpCluster, tmp_path
         assert [item["metadata"]["name"] for item in cluster.server.leases()] == ["friday-launch"]
 
 
+@pytest.mark.clock
 def test_it_ends_when_its_client_goes_away_in_the_middle_of_a_call(cluster: McpCluster, tmp_path: Path) -> None:
     cluster.server.away = True
     with Stdio(*options(cluster, tmp_path), "--allow-writes", **BARE) as server:

@@ -211,6 +211,7 @@ def double() -> Iterator[HttpDouble]:
         yield made
 
 
+@pytest.mark.clock
 def test_what_hangs_takes_the_others_nothing(double: HttpDouble) -> None:
     def script(asked: Asked) -> Reply:
         slow = "/proxy/" in asked.path or "metrics.k8s.io" in asked.path

@@ -344,6 +344,7 @@ def test_several_of_ours_at_once_lose_nothing(tmp_path: Path) -> None:
     assert {file.name.partition(".json")[0] for file in tmp_path.iterdir()} == {"config"}
 
 
+@pytest.mark.clock
 def test_the_lock_of_claude_code_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "LOCK_SECONDS", 0.2)
     lock = path.with_name("config.json.lock")

@@ -184,6 +184,7 @@ def test_nothing_listens(tmp_path: Path) -> None:
     assert str(stopped.value) == f"the cluster is stopped: make up ({address} refuses connections)"
 
 
+@pytest.mark.clock
 def test_nothing_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "CONNECT_SECONDS", 0.1)
     with socket.socket() as full:
@@ -200,6 +201,7 @@ def test_nothing_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
             assert time.monotonic() - started < 1
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize(
     "reply",
     [

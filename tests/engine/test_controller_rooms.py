@@ -176,6 +176,7 @@ def test_no_step_of_the_clock_makes_a_pause_longer(step: float) -> None:
     assert [queue.take(), queue.take()] == ["again", "failed"]
 
 
+@pytest.mark.clock
 def test_a_waiting_worker_wakes_for_news() -> None:
     queue: WorkQueue[str] = WorkQueue(Clock())
     threading.Timer(0.05, queue.add, ("news",)).start()

@@ -202,6 +202,7 @@ def test_all_figures(double: HttpDouble, prometheus: Prometheus, world: World) -
     assert {one.query["time"] for one in asked} == {f"{NOON:.3f}"}
 
 
+@pytest.mark.clock
 def test_part_of_the_figures(prometheus: Prometheus, world: World) -> None:
     world.figures = {
         "cpu_cores": BAD,
@@ -243,6 +244,7 @@ NONE: list[Any] = [
 ]
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize(("reply", "words"), NONE)
 def test_without_prometheus(prometheus: Prometheus, world: World, reply: Reply, words: str) -> None:
     world.everything = reply
@@ -274,6 +276,7 @@ def test_what_is_no_name_is_asked_nowhere(double: HttpDouble, prometheus: Promet
     assert double.asked == []
 
 
+@pytest.mark.clock
 def test_a_stopped_cluster_is_told_at_once() -> None:
     configuration = Configuration(host=refused_address())
     client = ClusterClient.from_configuration(configuration, namespace="space", context="claudescale")
@@ -284,6 +287,7 @@ def test_a_stopped_cluster_is_told_at_once() -> None:
         assert time.monotonic() - started < 2
 
 
+@pytest.mark.clock
 def test_a_silent_api_server_is_not_waited_for(prometheus: Prometheus, world: World) -> None:
     world.objects[DEPLOYMENT] = SILENT
     started = time.monotonic()
@@ -311,6 +315,7 @@ def test_answers_and_errors_are_each_ones_own() -> None:
     assert answer_of(answers["three"], time.monotonic() + 5) is None
 
 
+@pytest.mark.clock
 def test_what_is_given_up_is_not_asked() -> None:
     asked: list[int] = []
     answers = together({"slow": lambda: time.sleep(0.3), "late": lambda: asked.append(1)}, at_once=1)
@@ -367,6 +372,7 @@ def test_a_window_without_prometheus(prometheus: Prometheus, world: World) -> No
     assert len(evidence.history.decisions) == 1
 
 
+@pytest.mark.clock
 def test_a_silent_prometheus_is_not_waited_for(prometheus: Prometheus, world: World) -> None:
     head = serve(world, chained([refused(70)]))
     world.everything = SILENT
@@ -440,6 +446,7 @@ def test_broken_and_missing_records_are_counted(double: HttpDouble, world: World
     assert {20, 21}.isdisjoint(record.sequence for record in told.records)
 
 
+@pytest.mark.clock
 def test_records_are_not_waited_for(double: HttpDouble, world: World) -> None:
     records = chained([refused(10 + number) for number in range(30)])
     head = serve(world, records)

@@ -202,6 +202,7 @@ def scraped(port: int) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
 
+@pytest.mark.clock
 def test_a_run_tells_each_second_and_counts_what_was_not_sent(tmp_path: Path) -> None:
     plan = Plan(target=TARGET, segments=((10, 1), (0, 1), (20, 1)))
     metrics = Metrics()
@@ -264,6 +265,7 @@ def test_a_vegeta_that_dies_sends_nothing_and_that_is_failed(tmp_path: Path) -> 
     assert summary["vegeta"] == {"requests": 0, "success": 0, "p50_ms": 0, "p95_ms": 0, "p99_ms": 0, "max_ms": 0}
 
 
+@pytest.mark.clock
 def test_a_run_that_is_ended_early_has_its_results_and_no_failures(tmp_path: Path) -> None:
     file = tmp_path / "end"
     threading.Timer(1.4, lambda: file.write_text("enough")).start()

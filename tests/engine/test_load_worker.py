@@ -96,6 +96,7 @@ def test_requests_beyond_the_queue_are_refused_at_once() -> None:
         assert threading.active_count() <= before + 12 + 3
 
 
+@pytest.mark.clock
 def test_probes_are_answered_while_the_queue_is_full() -> None:
     with serving(work_cpu_ms=400, queue_limit=2) as worker, ThreadPoolExecutor(2) as pool:
         working = [pool.submit(ask, worker, "/work") for _ in range(2)]
@@ -107,6 +108,7 @@ def test_probes_are_answered_while_the_queue_is_full() -> None:
         assert [future.result()[0] for future in working] == [200, 200]
 
 
+@pytest.mark.clock
 def test_the_duration_counts_waiting() -> None:
     with serving(work_cpu_ms=60) as worker, ThreadPoolExecutor(3) as pool:
         assert [code for code, _ in pool.map(lambda _: ask(worker, "/work"), range(3))] == [200] * 3
@@ -115,6 +117,7 @@ def test_the_duration_counts_waiting() -> None:
         assert metric(worker, "demo_app_request_duration_seconds_sum") >= 0.28
 
 
+@pytest.mark.clock
 def test_ready_after_the_warm_up() -> None:
     with serving(warmup_seconds=0.6) as worker:
         assert ask(worker, "/readyz") == (503, "not ready\n")
@@ -123,6 +126,7 @@ def test_ready_after_the_warm_up() -> None:
         assert ask(worker, "/readyz") == (200, "ready\n")
 
 
+@pytest.mark.clock
 def test_draining_answers_what_is_under_way_and_then_listens_no_more() -> None:
     with serving(work_cpu_ms=150, drain_seconds=0.3) as worker, ThreadPoolExecutor(4) as pool:
         working = [pool.submit(ask, worker, "/work") for _ in range(3)]

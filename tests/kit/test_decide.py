@@ -87,6 +87,7 @@ def test_a_registry_greets_with_200_or_401(status: int, answers: bool) -> None:
         assert decide.registry_answers(address) is answers
 
 
+@pytest.mark.clock
 def test_what_accepts_and_stays_silent_ends_the_question_in_three_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

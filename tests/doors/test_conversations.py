@@ -19,6 +19,7 @@ import jsonschema
 import pytest
 from ansible_collections.claudescale.core.plugins.module_utils import moments
 from ansible_collections.claudescale.core.plugins.module_utils.evidence import plot
+from claudescale_cli.live.connection import Answer
 from claudescale_mcp import handlers
 from claudescale_mcp.link import Place
 from claudescale_mcp.server import build
@@ -31,7 +32,7 @@ from tools.conversations import __main__ as recorder
 from tools.conversations import page, recording, scripts
 from tools.conversations.model import ANY, Call, Claude, Conversation, Load, Moment, Person, Start, Wait
 from tools.conversations.places import Unfilled, fill, literal
-from tools.conversations.play import Answer, Server, World, play
+from tools.conversations.play import Server, World, play
 
 NOWHERE = Place(context="nowhere", namespace="claudescale", kubeconfig="/nonexistent")
 NUMBER_WORDS = re.compile(

@@ -12,23 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ansible_collections.claudescale.core.plugins.module_utils import moments
+from claudescale_cli.live.connection import Answer
 
 from tools.conversations.model import Call, Conversation, Load, Start, Wait
 from tools.conversations.places import filled
 from tools.conversations.recording import Answered, Picture, Recording, Unfit, check_call, check_text
 
 ENDS = ".png"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a server answered, as it came; images as their bytes."""
-
-    is_error: bool
-    text: str
-    facts: dict[str, Any]
-    images: tuple[bytes, ...]
-    seconds: float
 
 
 class Server(Protocol):
@@ -144,7 +134,7 @@ class _Player:
             seconds=round(answer.seconds, 3),
             is_error=answer.is_error,
             text=answer.text,
-            facts=answer.facts,
+            facts=dict(answer.facts),
             pictures=[self._kept(image) for image in answer.images],
         )
         if answer.facts.get("changed") and call.tool in ("lease_capacity", "scale_deployment"):

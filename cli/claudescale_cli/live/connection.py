@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,9 +46,11 @@ class Answer:
 
 
 class Connection:
-    """One server that runs; `ready_seconds` from its start until it was initialized."""
+    """One server that runs: `called` by its name and version, ready `ready_seconds` after its start."""
 
     def __init__(self, client: Client[Any], log: Path, ready_seconds: float) -> None:
+        about = client.server_info
+        self.called = "" if about is None else f"{about.name} {about.version}"
         self.ready_seconds = ready_seconds
         self._client = client
         self._log = log
@@ -97,8 +99,13 @@ class Connection:
         return ClaudeScaleError(f"the MCP server gave no answer to {what}: {_cause(self._log, error)}")
 
 
+def connected(options: Options) -> AbstractAsyncContextManager[Connection]:
+    """The server of these options, with this environment, for as long as the block lasts: see `started`."""
+    return started(sys.executable, server_arguments(options), dict(os.environ))
+
+
 @asynccontextmanager
-async def connected(options: Options) -> AsyncIterator[Connection]:
+async def started(command: str, arguments: list[str], environment: dict[str, str]) -> AsyncIterator[Connection]:
     """A server for as long as the block lasts; ClaudeScaleError where it does not start."""
     os.environ.setdefault("FASTMCP_ENV_FILE", os.devnull)  # FastMCP would read anybody's .env
     # It takes a second to import, and only those that speak to the server need it.
@@ -107,9 +114,7 @@ async def connected(options: Options) -> AsyncIterator[Connection]:
 
     async with AsyncExitStack() as stack:
         log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "log"
-        transport = StdioTransport(
-            sys.executable, server_arguments(options), env=dict(os.environ), keep_alive=False, log_file=log
-        )
+        transport = StdioTransport(command, arguments, env=environment, keep_alive=False, log_file=log)
         began = time.monotonic()
         try:
             client = await stack.enter_async_context(Client(transport, timeout=CALL_SECONDS, init_timeout=CALL_SECONDS))

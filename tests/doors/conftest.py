@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from claudescale_cli import settings
 from claudescale_mcp import handlers
 from claudescale_mcp.link import Place
 
+from tests.doors.command import Said, ended
 from tests.doors.mcp_double import McpCluster, mcp_cluster
 
 
@@ -23,6 +24,17 @@ def without_settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     (tmp_path / "folder").mkdir()
     monkeypatch.chdir(tmp_path / "folder")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """`claudescale` with the given arguments."""
+
+    def call(*arguments: str) -> Said:
+        capfd.readouterr()
+        return Said(ended(monkeypatch, *arguments), *capfd.readouterr())
+
+    return call
 
 
 @pytest.fixture

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from claudescale_cli import main as cli
 from claudescale_cli import verify
 from claudescale_cli.load import progress_line, summary_lines
 
@@ -26,6 +24,7 @@ from tests.doors.cluster_double import (
     sample,
     write_kubeconfig,
 )
+from tests.doors.command import Said
 
 RUNNING = [
     ("status",),
@@ -63,39 +62,12 @@ REFUSED = [
 ]
 
 
-class Said:
-    """What the command printed, and its exit code."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    def sentence(self) -> str:
-        """The one sentence of a failure."""
-        assert self.code == 1
-        assert "Traceback" not in self.err
-        lines = self.err.strip().splitlines()
-        assert len(lines) == 1, self.err
-        return lines[0]
-
-
 @pytest.fixture
-def claudescale(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Any]:
+def claudescale(run: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Said]:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for name in ("CLAUDESCALE_CONTEXT", "CLAUDESCALE_NAMESPACE", "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
-
-    def call(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["claudescale", *arguments])
-        capfd.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        out, err = capfd.readouterr()
-        return Said(code, out, err)
-
-    return call
+    return run
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 import pytest
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.prometheus import Sample
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
-from claudescale_cli import main as cli
 from claudescale_cli.common import Options
 from claudescale_cli.compare import command
 from claudescale_cli.compare.arms import Arm
@@ -25,6 +23,7 @@ from claudescale_cli.live.conditions import Ground, Missing
 from claudescale_cli.signals import Signalled
 
 from tests.doors.cluster_double import hpa
+from tests.doors.command import ended
 from tests.doors.compare_double import DESIGN, cpu, demo_app, report, run
 from tests.support import ROOT
 
@@ -32,12 +31,7 @@ CONTEXT = ("--context", "nowhere", "--kubeconfig", "/nonexistent")
 
 
 def compare(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["claudescale", *CONTEXT, "compare", *arguments])
-    try:
-        cli.main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+    return ended(monkeypatch, *CONTEXT, "compare", *arguments)
 
 
 # Bad input

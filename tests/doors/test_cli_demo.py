@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
@@ -18,7 +17,6 @@ from typing import Any
 import pytest
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
-from claudescale_cli import main as cli
 from claudescale_cli.common import Options
 from claudescale_cli.demo import command as demo_command
 from claudescale_cli.demo import stage as demo_stage
@@ -36,6 +34,7 @@ from claudescale_cli.live.seen import Rescale, Seen
 from claudescale_cli.signals import Signalled, signals_raise
 
 from tests.doors.cluster_double import DEMO, HPA, hpa
+from tests.doors.command import ended
 from tests.doors.lease_double import CONTROLLER, LEASES, POLICIES, Server, lease_double, policy
 from tests.doors.mcp_double import McpCluster, mcp_cluster
 from tests.engine.http_double import Asked
@@ -357,13 +356,7 @@ def server() -> Iterator[Server]:
 
 
 def demo(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *more: str) -> int:
-    arguments = ["claudescale", "--kubeconfig", str(server.api.kubeconfig(tmp_path)), "demo", *more]
-    monkeypatch.setattr(sys, "argv", arguments)
-    try:
-        cli.main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+    return ended(monkeypatch, "--kubeconfig", str(server.api.kubeconfig(tmp_path)), "demo", *more)
 
 
 @pytest.mark.parametrize(("change", "sentence"), REFUSED)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ import pytest
 from ansible_collections.claudescale.core.plugins.module_utils.load import run as load_run
 from ansible_collections.claudescale.core.plugins.module_utils.load.results import Request, figures, pack
 from claudescale_cli import load as cli_load
-from claudescale_cli import main as cli
 from claudescale_cli.load import figure_lines, incomplete_line
 
+from tests.doors.command import ended
 from tests.doors.load_module import LoadServer, load_server
 from tests.engine.load_double import JOBS, progress
 
@@ -59,12 +58,7 @@ def load(
 
     def call(*arguments: str) -> tuple[int, list[str], str]:
         place = ("--context", "claudescale", "--kubeconfig", str(server.kubeconfig(tmp_path)))
-        monkeypatch.setattr(sys, "argv", ["claudescale", *place, "load", *arguments])
-        code: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
+        code = ended(monkeypatch, *place, "load", *arguments)
         out, error = capfd.readouterr()
         assert "Traceback" not in error
         return code, [re.sub(r"^[0-9:]{8} +\+\d+ s  ", "", line) for line in out.splitlines()], error.strip()

@@ -6,15 +6,12 @@ import copy
 import json
 import os
 import signal
-import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
-from claudescale_cli import main as cli
 from claudescale_cli.live import connection
 from claudescale_cli.mcp_test import arguments, writes
 from claudescale_cli.mcp_test.calls import tokens_of
@@ -22,6 +19,7 @@ from claudescale_cli.mcp_test.command import NO_TARGET, STATE_FIRST
 from claudescale_cli.mcp_test.target import Target, first_target
 
 from tests.doors.cluster_double import HPA, REVIEW, write_kubeconfig
+from tests.doors.command import Said, ended
 from tests.doors.lease_double import LEASES, POLICIES, POLICY
 from tests.doors.mcp_double import DEPLOYMENTS, TOKEN, McpCluster
 from tests.engine.http_double import Asked, Reply, refused_address
@@ -43,13 +41,8 @@ __main__.main()
 """
 
 
-@dataclass(kw_only=True)
-class Said:
-    """What the command printed, and its exit code."""
-
-    code: int
-    out: str
-    err: str
+class Answered(Said):
+    """With `--format json`: what was called."""
 
     def rows(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(self.out)["calls"]
@@ -95,16 +88,10 @@ class Command:
     ) -> None:
         self.monkeypatch, self.capfd, self.kubeconfig = monkeypatch, capfd, kubeconfig
 
-    def __call__(self, *more: str) -> Said:
-        self.monkeypatch.setattr(sys, "argv", ["claudescale", "--kubeconfig", str(self.kubeconfig), "mcp-test", *more])
+    def __call__(self, *more: str) -> Answered:
         self.capfd.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        out, err = self.capfd.readouterr()
-        return Said(code=code, out=out, err=err)
+        code = ended(self.monkeypatch, "--kubeconfig", str(self.kubeconfig), "mcp-test", *more)
+        return Answered(code, *self.capfd.readouterr())
 
 
 @pytest.fixture

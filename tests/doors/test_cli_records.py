@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from claudescale_cli import main as cli
 from claudescale_cli.records import row
 
 from tests.doors.cluster_double import SPACE, ApiDouble, api_double
+from tests.doors.command import Said
 from tests.engine.records import EXPORT, HEAD, UID, good
 
 RECORDS = f"/apis/claudescale.io/v1alpha1/{SPACE}/scalingrecords"
@@ -56,34 +56,11 @@ HEADS = [
 ]  # fmt: skip
 
 
-class Said:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    def sentence(self) -> str:
-        """The one sentence of a failure, on standard error."""
-        assert self.code == 1
-        assert self.err.endswith("\n")
-        assert self.err.count("\n") == 1, self.err
-        return self.err[:-1]
-
-
 @pytest.fixture
-def claudescale(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Any:
+def claudescale(run: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
     for name in ("CLAUDESCALE_CONTEXT", "CLAUDESCALE_NAMESPACE", "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
-
-    def call(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["claudescale", *arguments])
-        capfd.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return Said(code, *capfd.readouterr())
-
-    return call
+    return run
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from ansible_collections.claudescale.core.plugins.module_utils.cluster.client im
 from ansible_collections.claudescale.core.plugins.module_utils.cluster.clock import ServerClock
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
 from ansible_collections.claudescale.core.plugins.module_utils.load.run import LoadRun
-from claudescale_cli import main as cli
 from claudescale_cli.common import Options
 from claudescale_cli.live.conditions import Ground
 from claudescale_cli.live.connection import Answer
@@ -37,6 +36,7 @@ from claudescale_cli.scenarios.undo import Undo, lease_is_over
 from claudescale_cli.signals import Signalled, signals_raise
 
 from tests.doors.cluster_double import DEMO, HPA, deployment, hpa
+from tests.doors.command import ended
 from tests.doors.lease_double import LEASES, Server, lease_double
 from tests.doors.mcp_double import McpCluster
 from tests.engine.http_double import Asked, HttpDouble, Reply, http_double
@@ -338,13 +338,7 @@ STOPS = [
 
 def run(server: Server, monkeypatch: pytest.MonkeyPatch, folder: Path, *more: str) -> int:
     """The command on the double; its exit code."""
-    arguments = ["claudescale", "--kubeconfig", str(server.api.kubeconfig(folder)), "scenario", *more]
-    monkeypatch.setattr(sys, "argv", arguments)
-    try:
-        cli.main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+    return ended(monkeypatch, "--kubeconfig", str(server.api.kubeconfig(folder)), "scenario", *more)
 
 
 def told(folder: Path, file: str = FILE) -> dict[str, Any]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.claudescale.core.plugins.module_utils.errors import ClaudeScaleError
-from claudescale_cli import main as cli
 from claudescale_cli import settings
 
+from tests.doors.command import ended
 from tests.support import ROOT
 
 ORDER = ["flag", "environment", ".env", "settings.env", "default"]
@@ -58,12 +57,7 @@ def own(folder: Path) -> Path:
 
 
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["claudescale", *arguments])
-    try:
-        cli.main()
-    except SystemExit as end:
-        return int(end.code or 0), *capfd.readouterr()
-    raise AssertionError("the command did not say how it ended")
+    return ended(monkeypatch, *arguments), *capfd.readouterr()
 
 
 @pytest.mark.parametrize("least", range(5), ids=ORDER)

@@ -21,9 +21,7 @@ PAGE = (ROOT / "docs" / "HPA_VS_CLAUDESCALE.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUNS = 3
 
-WARMUPS = sorted(int(path.stem.removeprefix("warmup-")) for path in FOLDER.glob("*.json"))
-
-every_warmup = pytest.mark.parametrize("warmup", WARMUPS)
+every_warmup = pytest.mark.parametrize("warmup", [0, 30])
 
 
 def file(warmup: int, suffix: str) -> Path:
@@ -49,7 +47,7 @@ def test_the_page_has_the_table_of_the_report(warmup: int) -> None:
     found = report(warmup)
     table = "\n".join(lines(found.runs, found.design, seed=found.seed))
     blocks = re.findall(r"```\n(.*?)\n```", PAGE, flags=re.DOTALL)
-    (block,) = [block for block in blocks if f"make compare RUNS={RUNS} WARMUP={warmup}" in block]
+    (block,) = [block for block in blocks if block.startswith(f"$ make compare RUNS={RUNS} WARMUP={warmup}")]
     assert block.endswith(table)
 
 

@@ -67,3 +67,10 @@ def test_the_first_screen_of_the_readme_has_the_figures_of_pods_that_warm_up() -
     shown = {row[0]: row[1:] for row in rows[rows.index(top) + 2 :]}
     told = [headlines(summary, found.design) for summary in summaries(found.runs, found.design)]
     assert shown == {one[0].words: [each.figure for each in one] for one in zip(*told, strict=True)}
+
+
+def test_the_first_screen_of_the_readme_has_the_shares_of_pods_that_are_ready_at_once() -> None:
+    found = report(0)
+    shares = [headlines(one, found.design)[0].figure for one in summaries(found.runs, found.design)]
+    screen = " ".join(README.partition("\n## ")[0].split())
+    assert f"where they are ready at once, the shares are {shares[0]}, {shares[1]} and {shares[2]}." in screen

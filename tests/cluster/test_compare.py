@@ -13,7 +13,6 @@ import signal
 import statistics
 import subprocess
 import time
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from claudescale_cli.compare.arms import ACT, AHEAD, WINDOW, Arm, order
 
 from tests.cluster.resting import REST_SECONDS, at_rest, interrupted, open_leases, servers, sighted
 from tests.cluster.rig import SPACE, until
+from tests.doors.compare_double import words
 from tests.support import ROOT, Cluster, Made
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long]
@@ -37,7 +37,6 @@ LAUNCH, END = ACT + AHEAD, ACT + AHEAD + WINDOW
 RATE = 80
 RUNS = int(os.environ.get("CLAUDESCALE_COMPARE_RUNS", "1"))
 WARMUP = int(os.environ.get("CLAUDESCALE_COMPARE_WARMUP", "30"))
-SVG = "{http://www.w3.org/2000/svg}"
 PROXY = f"/api/v1/namespaces/{SPACE}/services/prometheus:9090/proxy/api/v1/query"
 FIELDS = {"wanted": "{.spec.replicas}", "ready": "{.status.readyReplicas}", "floor": "{.spec.minReplicas}"}
 
@@ -286,9 +285,9 @@ def test_valid_runs_had_room_on_the_node(compared: Compared, cluster: Cluster) -
 def test_the_picture_shows_the_figures(compared: Compared) -> None:
     picture = compared.folder / "comparison.svg"
     assert f"picture: {picture}" in compared.made.text
-    words = [" ".join("".join(one.itertext()).split()) for one in ET.parse(picture).getroot().iter(f"{SVG}text")]
-    places = [place for place, one in enumerate(words) if one == "slower than 0.5 s or failed"]
-    shown = [words[place - 1] for place in places]
+    texts = words(picture.read_text(encoding="utf-8"))
+    places = [place for place, one in enumerate(texts) if one == "slower than 0.5 s or failed"]
+    shown = [texts[place - 1] for place in places]
     assert shown == [f"{100 * compared.median(arm, 'share'):.1f} %" for arm in Arm]
 
 

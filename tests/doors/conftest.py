@@ -30,6 +30,9 @@ def without_settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     """`claudescale` with the given arguments."""
 
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
     def call(*arguments: str) -> Said:
         capfd.readouterr()
         return Said(ended(monkeypatch, *arguments), *capfd.readouterr())

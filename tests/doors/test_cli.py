@@ -65,8 +65,6 @@ REFUSED = [
 @pytest.fixture
 def claudescale(run: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Said]:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    for name in ("CLAUDESCALE_CONTEXT", "CLAUDESCALE_NAMESPACE", "http_proxy", "HTTP_PROXY"):
-        monkeypatch.delenv(name, raising=False)
     return run
 
 

@@ -57,13 +57,6 @@ HEADS = [
 
 
 @pytest.fixture
-def claudescale(run: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
-    for name in ("CLAUDESCALE_CONTEXT", "CLAUDESCALE_NAMESPACE", "http_proxy", "HTTP_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    return run
-
-
-@pytest.fixture
 def api() -> Iterator[ApiDouble]:
     with api_double() as double:
         double.objects = {RECORDS: {"items": live()}, NAMESPACE: {"metadata": {"name": "claudescale", "uid": UID}}}
@@ -71,10 +64,10 @@ def api() -> Iterator[ApiDouble]:
 
 
 @pytest.fixture
-def records(claudescale: Any, api: ApiDouble, tmp_path: Path) -> Any:
+def records(run: Callable[..., Said], api: ApiDouble, tmp_path: Path) -> Any:
     """`claudescale records`, with a kubeconfig that leads to the double."""
     kubeconfig = str(api.kubeconfig(tmp_path))
-    return lambda *arguments: claudescale("--kubeconfig", kubeconfig, "records", *arguments)
+    return lambda *arguments: run("--kubeconfig", kubeconfig, "records", *arguments)
 
 
 def live() -> list[Any]:
@@ -161,31 +154,31 @@ def test_verify_for_machines(records: Any) -> None:
     }  # fmt: skip
 
 
-def test_verify_of_a_file_needs_no_cluster(claudescale: Any) -> None:
-    said = claudescale("--kubeconfig", "/no/such/file", "records", "verify", "--file", str(EXPORT))
+def test_verify_of_a_file_needs_no_cluster(run: Callable[..., Said]) -> None:
+    said = run("--kubeconfig", "/no/such/file", "records", "verify", "--file", str(EXPORT))
     assert (said.code, said.out, said.err) == (0, WHOLE + NOTE, "")
 
 
-def test_verify_of_standard_input(claudescale: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verify_of_standard_input(run: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(EXPORT.read_bytes())))
-    assert claudescale("records", "verify", "--file", "-").out == WHOLE + NOTE
+    assert run("records", "verify", "--file", "-").out == WHOLE + NOTE
 
 
 @pytest.mark.parametrize(("tamper", "sentence"), FILES)
 def test_verify_of_a_file_that_was_tampered_with(
-    claudescale: Any, tmp_path: Path, tamper: Callable[[list[bytes]], list[bytes]], sentence: str
+    run: Callable[..., Said], tmp_path: Path, tamper: Callable[[list[bytes]], list[bytes]], sentence: str
 ) -> None:
     file = tmp_path / "records.jsonl"
     file.write_bytes(b"".join(tamper(EXPORT.read_bytes().splitlines(keepends=True))))
-    said = claudescale("records", "verify", "--file", str(file))
+    said = run("records", "verify", "--file", str(file))
     assert said.sentence() == sentence
     assert said.out == ""
 
 
 @pytest.mark.parametrize(("name", "why"), [("none", "No such file or directory"), (".", "Is a directory")])
-def test_verify_of_no_file(claudescale: Any, tmp_path: Path, name: str, why: str) -> None:
+def test_verify_of_no_file(run: Callable[..., Said], tmp_path: Path, name: str, why: str) -> None:
     file = tmp_path / name
-    assert claudescale("records", "verify", "--file", str(file)).sentence() == (
+    assert run("records", "verify", "--file", str(file)).sentence() == (
         f"{file} cannot be read ({why}): name an export by --file"
     )
 

@@ -214,26 +214,11 @@ PODS = [
 
 @pytest.mark.parametrize(("phase", "containers", "reason"), PODS)
 def test_why_a_pod_is_not_ready(phase: str, containers: list[dict[str, Any]], reason: str) -> None:
-    pod = {
-        "metadata": {"name": "a"},
-        "spec": {"containers": [{}] * len(containers)},
-        "status": {
-            "phase": phase,
-            "containerStatuses": containers,
-            "conditions": [{"type": "Ready", "status": "False"}],
-        },
-    }
-    found = states.pods_of([pod])
+    found = states.pods_of([a_pod(phase, containers)])
     assert (found.count, found.ready) == (1, 0)
     assert [(one.reason, one.count) for one in found.waiting] == [(reason, 1)]
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
 def test_a_pod_that_is_over_has_its_phase_for_a_state(phase: str) -> None:
-    over = container(terminated="Completed")
-    pod = {
-        "metadata": {"name": "a"},
-        "spec": {"containers": [{}]},
-        "status": {"phase": phase, "containerStatuses": [over]},
-    }
-    assert pod_facts(pod)["state"] == phase
+    assert pod_facts(a_pod(phase, [container(terminated="Completed")]))["state"] == phase

@@ -22,9 +22,11 @@ ENDS = ".png"
 
 
 class Server(Protocol):
-    """A server that runs; `called` is its name and version."""
+    """A server that runs."""
 
-    called: str
+    @property
+    def called(self) -> str:
+        """Its name and version."""
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> Answer:
         """A tool's answer."""

@@ -46,14 +46,20 @@ class Answer:
 
 
 class Connection:
-    """One server that runs: `called` by its name and version, ready `ready_seconds` after its start."""
+    """One server that runs; `ready_seconds` from its start until it was initialized."""
 
     def __init__(self, client: Client[Any], log: Path, ready_seconds: float) -> None:
-        about = client.server_info
-        self.called = "" if about is None else f"{about.name} {about.version}"
         self.ready_seconds = ready_seconds
         self._client = client
         self._log = log
+
+    @property
+    def called(self) -> str:
+        """The server's name and version; ClaudeScaleError where it does not say them."""
+        about = self._client.server_info
+        if about is None:
+            raise ClaudeScaleError("the MCP server does not say who it is")
+        return f"{about.name} {about.version}"
 
     async def tools(self) -> tuple[list[Listed], float]:
         """The tools that are listed, and after how many seconds."""
@@ -101,12 +107,16 @@ class Connection:
 
 def connected(options: Options) -> AbstractAsyncContextManager[Connection]:
     """The server of these options, with this environment, for as long as the block lasts: see `started`."""
-    return started(sys.executable, server_arguments(options), dict(os.environ))
+    return started(sys.executable, server_arguments(options))
 
 
 @asynccontextmanager
-async def started(command: str, arguments: list[str], environment: dict[str, str]) -> AsyncIterator[Connection]:
-    """A server for as long as the block lasts; ClaudeScaleError where it does not start."""
+async def started(
+    command: str, arguments: list[str], environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Connection]:
+    """A server for as long as the block lasts; ClaudeScaleError where it does not start. It has this environment,
+    without one that of this process.
+    """
     os.environ.setdefault("FASTMCP_ENV_FILE", os.devnull)  # FastMCP would read anybody's .env
     # It takes a second to import, and only those that speak to the server need it.
     from fastmcp import Client  # noqa: PLC0415
@@ -114,7 +124,8 @@ async def started(command: str, arguments: list[str], environment: dict[str, str
 
     async with AsyncExitStack() as stack:
         log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "log"
-        transport = StdioTransport(command, arguments, env=environment, keep_alive=False, log_file=log)
+        variables = dict(os.environ if environment is None else environment)
+        transport = StdioTransport(command, arguments, env=variables, keep_alive=False, log_file=log)
         began = time.monotonic()
         try:
             client = await stack.enter_async_context(Client(transport, timeout=CALL_SECONDS, init_timeout=CALL_SECONDS))
